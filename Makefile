@@ -1,0 +1,56 @@
+# Everything here sets itself up: Python 3.11 or newer is all that a machine needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+SAM_VENV := .venv-sam
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
+SEED ?= 1
+
+.PHONY: help rehearse test lint types template unit bench test-sam requirements clean
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+rehearse: $(VENV)/ready ## replace a host under retirement in a sample fleet, on the twin
+	@$(BIN)/caretaker rehearse --seed $(SEED)
+
+test: lint types template unit ## every quick check
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready
+	$(BIN)/mypy
+
+template: $(VENV)/ready
+	$(BIN)/cfn-lint template.yaml
+
+unit: $(VENV)/ready
+	$(BIN)/pytest -n 2
+
+bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
+	$(BIN)/python benchmarks/bench_imports.py
+	$(BIN)/python benchmarks/bench_ecs.py
+	$(BIN)/python benchmarks/bench_fleet.py
+
+test-sam: $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
+	PATH="$(CURDIR)/$(SAM_VENV)/bin:$$PATH" tests/sam/run
+
+$(VENV)/ready: requirements-dev.txt functions/requirements.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install $(PIP_FLAGS) -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(SAM_VENV)/ready: requirements-sam.txt
+	$(PYTHON) -m venv --clear $(SAM_VENV)
+	$(SAM_VENV)/bin/pip install $(PIP_FLAGS) -r requirements-sam.txt
+	touch $@
+
+requirements: $(SAM_VENV)/ready ## pin the requirement files anew
+	for name in functions/requirements requirements-dev requirements-sam; do \
+	  $(SAM_VENV)/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate --quiet $$name.in --output-file $$name.txt || exit 1; done
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) $(SAM_VENV) .aws-sam build

@@ -1,0 +1,36 @@
+"""The one clock of a world. Only the scheduler moves it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """Simulated time. `now()` is an aware UTC datetime, `time()` the same as epoch seconds."""
+
+    def __init__(self, start: datetime) -> None:
+        if start.tzinfo is None:
+            raise ValueError(f"clock: start {start!r} has no time zone")
+        self._start = start.astimezone(UTC)
+        self._elapsed = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Simulated seconds since the start."""
+        return self._elapsed
+
+    @property
+    def start(self) -> datetime:
+        return self._start
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def time(self) -> float:
+        return self._start.timestamp() + self._elapsed
+
+    def advance_to(self, elapsed: float) -> None:
+        """Move to `elapsed` seconds after the start; called by the scheduler alone."""
+        if elapsed < self._elapsed:
+            raise ValueError(f"clock: cannot go back from {self._elapsed} to {elapsed}")
+        self._elapsed = elapsed
