@@ -33,7 +33,7 @@ bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
 	$(BIN)/python benchmarks/bench_ecs.py
 	$(BIN)/python benchmarks/bench_fleet.py
 
-test-sam: $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
+test-sam: $(VENV)/ready $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
 	PATH="$(CURDIR)/$(SAM_VENV)/bin:$$PATH" tests/sam/run
 
 $(VENV)/ready: requirements-dev.txt functions/requirements.txt pyproject.toml
