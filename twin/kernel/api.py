@@ -50,6 +50,7 @@ class Call:
         service: botocore's service name, e.g. `ecs`.
         params: the request's members as botocore validated them.
         error: error code answered, None on success.
+        cause: the call because of which AWS makes this one; None for calls that functions, machines and people make.
     """
 
     number: int
@@ -59,6 +60,12 @@ class Call:
     operation: str
     params: Mapping[str, Any]
     error: str | None = None
+    cause: Call | None = None
+
+    @property
+    def origin(self) -> Call:
+        """The call at the start of the chain of causes: this one, unless AWS made it because of another."""
+        return self.cause.origin if self.cause else self
 
     def __str__(self) -> str:
         return f"{self.service}:{self.operation} by {self.caller}"
