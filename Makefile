@@ -4,6 +4,7 @@ VENV := .venv
 SAM_VENV := .venv-sam
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
+UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads
 SEED ?= 1
 
 .PHONY: help rehearse test lint types template unit bench test-sam requirements clean
@@ -36,21 +37,22 @@ bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
 test-sam: $(VENV)/ready $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
 	PATH="$(CURDIR)/$(SAM_VENV)/bin:$$PATH" tests/sam/run
 
-$(VENV)/ready: requirements-dev.txt functions/requirements.txt pyproject.toml
+$(VENV)/ready: requirements-tools.txt requirements-dev.txt functions/requirements.txt pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install $(PIP_FLAGS) -r requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install $(PIP_FLAGS) -r requirements-tools.txt
+	$(UV) --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(SAM_VENV)/ready: requirements-sam.txt
+$(SAM_VENV)/ready: $(VENV)/ready requirements-sam.txt
 	$(PYTHON) -m venv --clear $(SAM_VENV)
-	$(SAM_VENV)/bin/pip install $(PIP_FLAGS) -r requirements-sam.txt
+	$(UV) --python $(SAM_VENV)/bin/python -r requirements-sam.txt
 	touch $@
 
-requirements: $(SAM_VENV)/ready ## pin the requirement files anew
-	for name in functions/requirements requirements-dev requirements-sam; do \
-	  $(SAM_VENV)/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate --quiet $$name.in --output-file $$name.txt || exit 1; done
+requirements: $(VENV)/ready ## pin the requirement files anew
+	for name in requirements-tools functions/requirements requirements-dev requirements-sam; do \
+	  $(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate --no-strip-extras --quiet $$name.in --output-file $$name.txt || exit 1; done
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) $(SAM_VENV) .aws-sam build
