@@ -23,6 +23,7 @@ from botocore.model import OperationModel, ServiceModel
 from twin.errors import AwsError, Unmodelled
 from twin.kernel import shapes
 from twin.kernel.api import Api, Call, Caller, Operation, check_members
+from twin.kernel.iam import Iam
 from twin.kernel.intercept import Http, Interception
 from twin.kernel.kernel import Kernel
 
@@ -153,7 +154,8 @@ class Gateway:
     Attributes:
         latency: simulated seconds that a call costs a function or a machine, half on the way in, half on the way out.
         api_faults, deaths: the world's faults; they strike only in a settled world.
-        authorizer: says why a caller with a role may not make a call, or None when it may; set by the deployment.
+        iam: the world's roles and resource policies; the deployment fills it.
+        authorizer: says why a caller with a role may not make a call, or None when it may; `iam` unless replaced.
         completed: told of every call that succeeded.
         validate_requests, validate_responses: check in-process requests and the own services' responses against AWS's
             models. Intercepted requests were checked by botocore.
@@ -164,7 +166,8 @@ class Gateway:
         self.latency = latency
         self.api_faults: list[ApiFault] = []
         self.deaths: list[Death] = []
-        self.authorizer: Authorizer | None = None
+        self.iam = Iam(kernel.region, kernel.account)
+        self.authorizer: Authorizer = self.iam.authorize
         self.completed: list[Completed] = []
         self.validate_requests = True
         self.validate_responses = False
@@ -318,8 +321,6 @@ class Gateway:
                     raise AwsError(fault.code, fault.message, fault.status)
         if call.caller.role_arn is None:
             return
-        if self.authorizer is None:
-            raise Unmodelled(f"{call.caller} has role {call.caller.role_arn}, but no deployment authorizes calls")
         denied = self.authorizer(call.caller, call.service, call.operation, call.params)
         if denied:
             code, status = _DENIED.get(call.service, ("AccessDeniedException", 400))

@@ -1,0 +1,317 @@
+"""Which IAM actions, on which resources and with which condition keys, an API call needs.
+
+Source: Service Authorization Reference, pages of Amazon ECS, EC2, EC2 Auto Scaling, Elastic Load Balancing V2,
+DynamoDB, Systems Manager, EventBridge, SNS, SQS, Lambda, Step Functions, CloudWatch. A call that is not in the table
+raises `Unmodelled` for callers with a role.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twin.errors import Unmodelled
+from twin.kernel.policies import Request, Values
+
+Params = Mapping[str, Any]
+Tags = Callable[[str], Mapping[str, str]]
+
+_PREFIXES = {"stepfunctions": "states", "elbv2": "elasticloadbalancing"}
+_ECS_KEYS = frozenset({"ecs:cluster", "ecs:service", "ecs:container-instances", "ecs:task-definition"})
+
+
+@dataclass
+class Names:
+    """How names in requests become ARNs.
+
+    Attributes:
+        tag_sources: by IAM prefix (`ecs`, `ec2`, `autoscaling`, …), a function from a resource's ARN to its tags.
+        partition_keys: name of the partition key of each DynamoDB table.
+        group_of_instance: the Auto Scaling group that an instance belongs to.
+    """
+
+    region: str
+    account: str
+    tag_sources: dict[str, Tags] = field(default_factory=dict)
+    partition_keys: dict[str, str] = field(default_factory=dict)
+    group_of_instance: Callable[[str], str | None] = lambda _instance: None
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def named(self, service: str, kind: str, name: str) -> str:
+        return name if name.startswith("arn:") else self.arn(service, f"{kind}/{name}")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a call needs, before the condition keys common to all calls are added."""
+
+    resource: str
+    action: str | None = None
+    keys: Mapping[str, Values] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+
+
+Derive = Callable[[Params, Names], Iterable[Ask]]
+
+
+def requests(service: str, operation: str, params: Params, names: Names) -> Iterator[Request]:
+    """Every (action, resource) that the call must be allowed."""
+    derive = _TABLE.get((service, operation))
+    if derive is None and operation.startswith("Describe") and service in ("ec2", "autoscaling", "elbv2"):
+        derive = _unscoped  # none of these services' Describe actions that callers with roles use has resource types
+    if derive is None:
+        raise Unmodelled(f"authorization of {service}:{operation}")
+    prefix = _PREFIXES.get(service, service)
+    for ask in derive(params, names):
+        action = ask.action or f"{prefix}:{operation}"
+        keys = {"aws:requestedregion": (names.region,), "aws:securetransport": ("true",), **ask.keys}
+        tags = names.tag_sources.get(action.partition(":")[0])
+        yield Request(action, ask.resource, keys, tags, ask.absent)
+
+
+def _unscoped(_params: Params, _names: Names) -> Iterable[Ask]:
+    return [Ask("*")]
+
+
+# --- ECS -------------------------------------------------------------------------------------------------------------
+def _cluster_name(params: Params) -> str:
+    return str(params.get("cluster") or "default").rpartition("/")[2]
+
+
+def _ecs_keys(params: Params, names: Names, **more: str) -> Mapping[str, Values]:
+    keys = {"ecs:cluster": (names.arn("ecs", f"cluster/{_cluster_name(params)}"),)}
+    return {**keys, **{f"ecs:{key.replace('_', '-')}": (value,) for key, value in more.items()}}
+
+
+def _ecs_unscoped(params: Params, names: Names) -> Iterable[Ask]:
+    return [Ask("*", keys=_ecs_keys(params, names), absent=_ECS_KEYS)]
+
+
+def _ecs_cluster(params: Params, names: Names) -> Iterable[Ask]:
+    clusters = params.get("clusters") or [_cluster_name(params)]
+    return [Ask(names.named("ecs", "cluster", name), absent=_ECS_KEYS) for name in clusters]
+
+
+def _ecs_of_cluster(kind: str, member: str) -> Derive:
+    """Resources of `kind`, given by id or ARN in `member` (one or a list), within the request's cluster."""
+
+    def derive(params: Params, names: Names) -> Iterable[Ask]:
+        given = params.get(member)
+        for name in given if isinstance(given, list) else [given or "*"]:
+            path = f"{kind}/{_cluster_name(params)}/{str(name).rpartition('/')[2]}"
+            arn = name if name.startswith("arn:") and name.count("/") > 1 else names.arn("ecs", path)
+            more = {"service": arn} if kind == "service" else {}
+            yield Ask(arn, keys=_ecs_keys(params, names, **more), absent=_ECS_KEYS)
+
+    return derive
+
+
+def _arn_in(member: str) -> Derive:
+    return lambda params, names: [Ask(params[member], absent=_ECS_KEYS)]
+
+
+# --- the others ------------------------------------------------------------------------------------------------------
+def _ec2_instances(params: Params, names: Names) -> Iterable[Ask]:
+    return [Ask(names.arn("ec2", f"instance/{instance}")) for instance in params["InstanceIds"]]
+
+
+def _group(params: Params, names: Names) -> Iterable[Ask]:
+    name = params.get("AutoScalingGroupName") or names.group_of_instance(params.get("InstanceId", ""))
+    # The group's id in its ARN is not in the request; policies that name it are not matched.
+    yield Ask(names.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name or '*'}"))
+
+
+def _launch_instances(params: Params, names: Names) -> Iterable[Ask]:
+    yield from _group(params, names)
+    yield Ask("*", action="ec2:CreateFleet")  # EC2 Auto Scaling user guide, "Launch instances synchronously"
+
+
+def _table_arn(name: str, names: Names) -> str:
+    return names.named("dynamodb", "table", name)
+
+
+def _leading(table: str, key: Mapping[str, Any] | None, names: Names) -> Mapping[str, Values]:
+    """`dynamodb:LeadingKeys`: the partition key that an item operation touches."""
+    attribute = names.partition_keys.get(table.rpartition("/")[2])
+    value = (key or {}).get(attribute) if attribute else None
+    return {} if value is None else {"dynamodb:leadingkeys": (str(next(iter(value.values()))),)}
+
+
+def _dynamodb_item(member: str) -> Derive:
+    def derive(params: Params, names: Names) -> Iterable[Ask]:
+        table = params["TableName"]
+        yield Ask(_table_arn(table, names), keys=_leading(table, params[member], names))
+
+    return derive
+
+
+_EQUALITY = re.compile(r"^\s*\(?\s*(#?\w+)\s*=\s*(:\w+)")
+
+
+def _dynamodb_query(params: Params, names: Names) -> Iterable[Ask]:
+    table, index = params["TableName"], params.get("IndexName")
+    arn = _table_arn(table, names)
+    found = _EQUALITY.match(params.get("KeyConditionExpression", ""))
+    keys: Mapping[str, Values] = {}
+    if found and not index:
+        name = params.get("ExpressionAttributeNames", {}).get(found[1], found[1])
+        keys = _leading(table, {name: params.get("ExpressionAttributeValues", {}).get(found[2])}, names)
+    yield Ask(f"{arn}/index/{index}" if index else arn, keys=keys)
+
+
+def _dynamodb_table(params: Params, names: Names) -> Iterable[Ask]:
+    return [Ask(_table_arn(params["TableName"], names))]
+
+
+def _dynamodb_batch(params: Params, names: Names) -> Iterable[Ask]:
+    return [Ask(_table_arn(table, names)) for table in sorted(params["RequestItems"])]
+
+
+_TRANSACTED = {
+    "Put": ("dynamodb:PutItem", "Item"),
+    "Update": ("dynamodb:UpdateItem", "Key"),
+    "Delete": ("dynamodb:DeleteItem", "Key"),
+    "ConditionCheck": ("dynamodb:ConditionCheckItem", "Key"),
+    "Get": ("dynamodb:GetItem", "Key"),
+}
+
+
+def _dynamodb_transaction(params: Params, names: Names) -> Iterable[Ask]:
+    for item in params["TransactItems"]:
+        for kind, request in item.items():
+            action, member = _TRANSACTED[kind]
+            table = request["TableName"]
+            yield Ask(_table_arn(table, names), action=action, keys=_leading(table, request[member], names))
+
+
+def _parameters(member: str) -> Derive:
+    def derive(params: Params, names: Names) -> Iterable[Ask]:
+        given = params[member]
+        for name in given if isinstance(given, list) else [given]:
+            plain = name if name.startswith("arn:") else names.arn("ssm", f"parameter/{name.lstrip('/').rstrip('/')}")
+            yield Ask(plain, absent=frozenset({"ssm:recursive", "ssm:overwrite"}))
+
+    return derive
+
+
+def _put_events(params: Params, names: Names) -> Iterable[Ask]:
+    for entry in params["Entries"]:
+        keys = {"events:source": (entry.get("Source", ""),), "events:detail-type": (entry.get("DetailType", ""),)}
+        bus = entry.get("EventBusName", "default")
+        yield Ask(names.named("events", "event-bus", bus), keys=keys, absent=frozenset({"events:eventbusinvocation"}))
+
+
+def _publish(params: Params, _names: Names) -> Iterable[Ask]:
+    return [Ask(params.get("TopicArn") or params.get("TargetArn") or "*")]
+
+
+def _queue(params: Params, names: Names) -> Iterable[Ask]:
+    return [Ask(names.arn("sqs", params["QueueUrl"].rpartition("/")[2]))]
+
+
+def _function(params: Params, names: Names) -> Iterable[Ask]:
+    name = params["FunctionName"]
+    arn = name if name.startswith("arn:") else names.arn("lambda", f"function:{name}")
+    qualifier = params.get("Qualifier")
+    yield Ask(f"{arn}:{qualifier}" if qualifier else arn, action="lambda:InvokeFunction")
+
+
+def _state_machine(params: Params, _names: Names) -> Iterable[Ask]:
+    """Versions and aliases are authorized by the machine's own ARN; their name is a condition key."""
+    parts = params["stateMachineArn"].split(":")
+    keys = {"states:statemachinequalifier": (parts[7],)} if len(parts) > 7 else {}
+    yield Ask(":".join(parts[:7]), keys=keys, absent=frozenset({"states:statemachinequalifier"}))
+
+
+def _put_metric_data(params: Params, _names: Names) -> Iterable[Ask]:
+    return [Ask("*", keys={"cloudwatch:namespace": (params["Namespace"],)})]
+
+
+def _table() -> dict[tuple[str, str], Derive]:
+    rows: dict[str, dict[str, Derive]] = {
+        "ecs": {
+            "ListClusters": _unscoped,
+            "ListServices": _ecs_unscoped,
+            "DescribeTaskDefinition": _unscoped,
+            "DescribeClusters": _ecs_cluster,
+            "ListContainerInstances": _ecs_cluster,
+            "DeregisterContainerInstance": _ecs_cluster,
+            "ListAttributes": _ecs_cluster,
+            "DescribeContainerInstances": _ecs_of_cluster("container-instance", "containerInstances"),
+            "UpdateContainerInstancesState": _ecs_of_cluster("container-instance", "containerInstances"),
+            "ListTasks": _ecs_of_cluster("container-instance", "containerInstance"),
+            "DescribeTasks": _ecs_of_cluster("task", "tasks"),
+            "StopTask": _ecs_of_cluster("task", "task"),
+            "GetTaskProtection": _ecs_of_cluster("task", "tasks"),
+            "UpdateTaskProtection": _ecs_of_cluster("task", "tasks"),
+            "DescribeServices": _ecs_of_cluster("service", "services"),
+            "UpdateService": _ecs_of_cluster("service", "service"),
+            "ListServiceDeployments": _ecs_of_cluster("service", "service"),
+            "ListTagsForResource": _arn_in("resourceArn"),
+            "TagResource": _arn_in("resourceArn"),
+        },
+        "ec2": {"TerminateInstances": _ec2_instances, "StopInstances": _ec2_instances},
+        "autoscaling": {
+            **dict.fromkeys(
+                [
+                    "CompleteLifecycleAction",
+                    "ResumeProcesses",
+                    "SetDesiredCapacity",
+                    "SetInstanceProtection",
+                    "SuspendProcesses",
+                    "TerminateInstanceInAutoScalingGroup",
+                ],
+                _group,
+            ),
+            "LaunchInstances": _launch_instances,
+        },
+        "elbv2": dict.fromkeys(
+            ["DeregisterTargets", "ModifyTargetGroupAttributes", "RegisterTargets"], _arn_in("TargetGroupArn")
+        ),
+        "dynamodb": {
+            "GetItem": _dynamodb_item("Key"),
+            "PutItem": _dynamodb_item("Item"),
+            "UpdateItem": _dynamodb_item("Key"),
+            "DeleteItem": _dynamodb_item("Key"),
+            "Query": _dynamodb_query,
+            "Scan": _dynamodb_table,
+            "DescribeTable": _dynamodb_table,
+            "BatchGetItem": _dynamodb_batch,
+            "BatchWriteItem": _dynamodb_batch,
+            "TransactGetItems": _dynamodb_transaction,
+            "TransactWriteItems": _dynamodb_transaction,
+        },
+        "ssm": {
+            "GetParameter": _parameters("Name"),
+            "GetParameters": _parameters("Names"),
+            "GetParametersByPath": _parameters("Path"),
+            "PutParameter": _parameters("Name"),
+            "DeleteParameter": _parameters("Name"),
+        },
+        "events": {"PutEvents": _put_events},
+        "sns": {"Publish": _publish},
+        "sqs": dict.fromkeys(
+            ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"], _queue
+        ),
+        "lambda": {"Invoke": _function},
+        "stepfunctions": {
+            "StartExecution": _state_machine,
+            "DescribeStateMachine": _state_machine,
+            "ListExecutions": _state_machine,
+            "DescribeExecution": _arn_in("executionArn"),
+            "GetExecutionHistory": _arn_in("executionArn"),
+            "StopExecution": _arn_in("executionArn"),
+            "SendTaskSuccess": _unscoped,
+            "SendTaskFailure": _unscoped,
+            "SendTaskHeartbeat": _unscoped,
+        },
+        "cloudwatch": {"PutMetricData": _put_metric_data},
+    }
+    return {(service, operation): derive for service, row in rows.items() for operation, derive in row.items()}
+
+
+_TABLE = _table()
