@@ -97,9 +97,13 @@ class Event:
         timer: Timer | None = None
         if timeout is not None:
             timer = self._scheduler.call_later(timeout, lambda: self._expire(process), name=f"wait:{process.name}")
-        self._scheduler.suspend()
-        if timer is not None:
-            timer.cancel()
+        try:
+            self._scheduler.suspend()
+        finally:  # also when the process is ended from outside: nothing of its wait may stay behind
+            if timer is not None:
+                timer.cancel()
+            if process in self._waiters:
+                self._waiters.remove(process)
         return self._set
 
     def _expire(self, process: Process) -> None:
@@ -148,8 +152,11 @@ class Scheduler:
         process = self.current
         if process is None:
             raise RuntimeError("only a process can sleep; the run loop called sleep")
-        self.call_later(seconds, lambda: self.make_ready(process), name=f"sleep:{process.name}")
-        self.suspend()
+        timer = self.call_later(seconds, lambda: self.make_ready(process), name=f"sleep:{process.name}")
+        try:
+            self.suspend()
+        finally:
+            timer.cancel()
 
     def suspend(self) -> None:
         """Give up the processor until `make_ready`."""
