@@ -1,0 +1,1 @@
+"""Caretaker for Amazon ECS: replaces hosts, bakes releases and sweeps garbage of an account's ECS fleet."""

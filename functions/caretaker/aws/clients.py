@@ -1,0 +1,61 @@
+"""The one place that makes boto3 clients: lazily, once per process, with one setting for retries."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+# Standard mode: up to five tries with jittered back-off for throttling and transient errors. Longer patience is the
+# state machine's (Retry), where waiting costs nothing. The read time-out stays below the functions' own.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=20,
+    user_agent_extra="caretaker",
+)
+
+
+@cache
+def client(service: str) -> Any:
+    """The client of a service (botocore's name, e.g. `ecs`), made on first use."""
+    return boto3.client(cast(Any, service), config=_CONFIG)
+
+
+def ecs() -> ECSClient:
+    return cast("ECSClient", client("ecs"))
+
+
+def ec2() -> EC2Client:
+    return cast("EC2Client", client("ec2"))
+
+
+def autoscaling() -> AutoScalingClient:
+    return cast("AutoScalingClient", client("autoscaling"))
+
+
+def elbv2() -> ElasticLoadBalancingv2Client:
+    return cast("ElasticLoadBalancingv2Client", client("elbv2"))
+
+
+def dynamodb() -> DynamoDBClient:
+    return cast("DynamoDBClient", client("dynamodb"))
+
+
+def ssm() -> SSMClient:
+    return cast("SSMClient", client("ssm"))
+
+
+def stepfunctions() -> SFNClient:
+    return cast("SFNClient", client("stepfunctions"))
