@@ -176,6 +176,21 @@ def service_verdict(statements: Sequence[Statement], principal: str, request: Re
     return identity_verdict([s for s in statements if s.concerns_service(principal)], request)
 
 
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = (
+        re.escape(part) if part not in "*?" else {"*": ".*", "?": "."}[part] for part in re.split(r"([*?])", pattern)
+    )
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def like(pattern: str, value: str) -> bool:
+    """IAM's wildcards: `*` for any run of characters, `?` for one."""
+    if pattern in ("*", value):
+        return True
+    return _compiled(pattern).fullmatch(value) is not None
+
+
 # --- conditions ------------------------------------------------------------------------------------------------------
 def _arn_like(pattern: str, value: str) -> bool:
     """The six parts of an ARN are compared one by one; a wildcard does not reach over a colon but in the last part."""
@@ -193,8 +208,8 @@ _OPERATORS: Mapping[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringNotEquals": (lambda wanted, value: wanted == value, True),
     "StringEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), False),
     "StringNotEqualsIgnoreCase": (lambda wanted, value: wanted.lower() == value.lower(), True),
-    "StringLike": (lambda wanted, value: like(wanted, value), False),
-    "StringNotLike": (lambda wanted, value: like(wanted, value), True),
+    "StringLike": (like, False),
+    "StringNotLike": (like, True),
     "ArnEquals": (_arn_like, False),
     "ArnLike": (_arn_like, False),
     "ArnNotEquals": (_arn_like, True),
@@ -234,18 +249,3 @@ def _holds(operator: str, values: Values | None, wanted: Values) -> bool:
         return any(test(pattern, value) for pattern in wanted) != negated
 
     return all(map(one, values)) if qualifier == "ForAllValues" else any(map(one, values))
-
-
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = (
-        re.escape(part) if part not in "*?" else {"*": ".*", "?": "."}[part] for part in re.split(r"([*?])", pattern)
-    )
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def like(pattern: str, value: str) -> bool:
-    """IAM's wildcards: `*` for any run of characters, `?` for one."""
-    if pattern in ("*", value):
-        return True
-    return _compiled(pattern).fullmatch(value) is not None
