@@ -166,7 +166,7 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
 
     # --- life of an instance -----------------------------------------------------------------------------------------
     def check_capacity(self, zone: str, kind: str) -> None:
-        """Raise InsufficientCapacityError if EC2 cannot launch one `kind` in `zone` now; uses up capacity that is left."""
+        """Raise InsufficientCapacityError if EC2 cannot launch a `kind` in `zone` now; uses up capacity that is left."""
         instance_type(kind)
         if not self.kernel.settled:
             return
