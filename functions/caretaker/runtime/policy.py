@@ -62,7 +62,7 @@ _DURATIONS = frozenset({"lead", "ready_timeout", "drain_timeout", "retry_after"}
 
 def overlay(policy: HostPolicy, fields: Mapping[str, Any]) -> HostPolicy:
     """`policy` with the given fields of a checked document in place of its own; durations are in seconds."""
-    changed = {
+    changed: dict[str, Any] = {
         name: timedelta(seconds=value) if name in _DURATIONS and value is not None else value
         for name, value in fields.items()
     }

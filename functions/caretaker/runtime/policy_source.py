@@ -6,8 +6,8 @@
 
 A later document overrides an earlier one field by field. A document that cannot be used is refused: the last good one
 stays in force; where there never was one, its hosts are only observed, since the refused document may have said just
-that. A missing document says nothing. Policy is read anew in every invocation: nobody should have to wait for a cache to
-see an off switch.
+that. A missing document says nothing. Policy is read anew in every invocation: nobody should have to wait for a cache
+to see an off switch.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 One item per service, `SERVICE#<arn>` / `SURGE`: `original` (the whole deploymentConfiguration before the first
 change), `set` (the one that we set), `holders` (work). The first holder writes the originals down before it changes
-anything; the last one restores them, and only where the service still has what was set. Between `begin_restore` and `end_restore`
-nobody can join, so a restore never takes the surge away from a newcomer.
+anything; the last one restores them, and only where the service still has what was set. Between `begin_restore` and
+`end_restore` nobody can join, so a restore never takes the surge away from a newcomer.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from caretaker.aws import clients
 from caretaker.aws.errors import ConditionFailed, Throttled, call
@@ -241,4 +241,4 @@ def standing(error: ConditionFailed) -> Item | None:
 @lru_cache(maxsize=4)
 def table(name: str) -> Table:
     """The table of that name, made once per process."""
-    return Table(name, cast("DynamoDBClient", clients.dynamodb()))
+    return Table(name, clients.dynamodb())
