@@ -1,0 +1,104 @@
+"""Amazon EC2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from caretaker.aws import clients
+from caretaker.aws.errors import Missing, call
+from caretaker.aws.paging import batches, pages
+
+# EC2 API reference: DescribeInstanceStatus and DescribeInstanceTypes take at most 100; AWS advises small batches of ids
+# for DescribeInstances too.
+_IDS = 100
+
+
+def describe_instances(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Instances by id; one that EC2 no longer knows is absent.
+
+    EC2 refuses a whole batch for one unknown id (`InvalidInstanceID.NotFound`), so a refused batch is halved until the
+    unknown one stands alone.
+    """
+    found: list[dict[str, Any]] = []
+    for batch in batches(sorted(set(instance_ids)), _IDS):
+        found.extend(_known(list(batch)))
+    return found
+
+
+def _known(instance_ids: list[str]) -> list[dict[str, Any]]:
+    try:
+        reservations = pages(
+            clients.ec2().describe_instances, "Reservations", token="NextToken", InstanceIds=instance_ids
+        )
+    except Missing:
+        if len(instance_ids) == 1:
+            return []
+        middle = len(instance_ids) // 2
+        return _known(instance_ids[:middle]) + _known(instance_ids[middle:])
+    return [instance for reservation in reservations for instance in reservation.get("Instances", [])]
+
+
+def describe_instance_status(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Status and scheduled events of instances, in whatever state they are; unknown ids are absent."""
+    found: list[dict[str, Any]] = []
+    for batch in batches(sorted(set(instance_ids)), _IDS):
+        found.extend(_status(list(batch)))
+    return found
+
+
+def _status(instance_ids: list[str]) -> list[dict[str, Any]]:
+    try:
+        return pages(
+            clients.ec2().describe_instance_status,
+            "InstanceStatuses",
+            token="NextToken",
+            InstanceIds=instance_ids,
+            IncludeAllInstances=True,
+        )
+    except Missing:
+        if len(instance_ids) == 1:
+            return []
+        middle = len(instance_ids) // 2
+        return _status(instance_ids[:middle]) + _status(instance_ids[middle:])
+
+
+def describe_instance_types(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Instance types by name."""
+    found: list[dict[str, Any]] = []
+    for batch in batches(sorted(set(names)), _IDS):
+        found.extend(
+            pages(
+                clients.ec2().describe_instance_types,
+                "InstanceTypes",
+                token="NextToken",
+                InstanceTypes=list(batch),
+            )
+        )
+    return found
+
+
+def describe_subnets(subnet_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Subnets by id."""
+    found: list[dict[str, Any]] = []
+    for batch in batches(sorted(set(subnet_ids)), _IDS):
+        found.extend(pages(clients.ec2().describe_subnets, "Subnets", token="NextToken", SubnetIds=list(batch)))
+    return found
+
+
+def describe_launch_template(template_id: str, version: str) -> dict[str, Any]:
+    """Data of one version of a launch template; `version` is a number, `$Default` or `$Latest`."""
+    answer = call(clients.ec2().describe_launch_template_versions, LaunchTemplateId=template_id, Versions=[version])
+    versions = answer.get("LaunchTemplateVersions", [])
+    if not versions:
+        raise Missing("DescribeLaunchTemplateVersions", "NotFound", f"{template_id} has no version {version}")
+    return dict(versions[0].get("LaunchTemplateData", {}))
+
+
+def terminate_instances(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """End instances that belong to no group. Returns their state changes."""
+    found: list[dict[str, Any]] = []
+    for batch in batches(sorted(set(instance_ids)), _IDS):
+        answer = call(clients.ec2().terminate_instances, InstanceIds=list(batch))
+        found.extend(answer.get("TerminatingInstances", []))
+    return found

@@ -1,0 +1,229 @@
+"""Amazon ECS: paged, batched to the documented limits, with every `failures` entry returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from caretaker.aws import clients
+from caretaker.aws.errors import call
+from caretaker.aws.paging import Found, batches, failures, gather, pages
+
+# ECS API reference, the limit of each operation's list.
+_DESCRIBE_CLUSTERS = 100
+_DESCRIBE_INSTANCES = 100
+_DESCRIBE_TASKS = 100
+_DESCRIBE_SERVICES = 10
+_UPDATE_INSTANCES = 10
+_GET_PROTECTION = 100
+_UPDATE_PROTECTION = 10
+_PAGE = 100
+# Ids in one cluster query expression: far below any limit of its length.
+_FILTER_IDS = 25
+
+
+def list_clusters() -> list[str]:
+    """ARNs of all clusters of the account in this region."""
+    return pages(clients.ecs().list_clusters, "clusterArns", maxResults=_PAGE)
+
+
+def describe_clusters(clusters: Iterable[str], include: Sequence[str] = ()) -> Found:
+    """Clusters; `include` as ECS names it (SETTINGS, STATISTICS, TAGS, …)."""
+    return gather(
+        clients.ecs().describe_clusters, "clusters", clusters, _DESCRIBE_CLUSTERS, "clusters", **_include(include)
+    )
+
+
+def list_container_instances(cluster: str, *, query: str | None = None, status: str | None = None) -> list[str]:
+    """Container instance ARNs; without `status` all but INACTIVE ones. `query` is a cluster query expression."""
+    return pages(
+        clients.ecs().list_container_instances,
+        "containerInstanceArns",
+        cluster=cluster,
+        maxResults=_PAGE,
+        **_given(filter=query, status=status),
+    )
+
+
+def describe_container_instances(cluster: str, arns: Iterable[str], include: Sequence[str] = ()) -> Found:
+    """Container instances by ARN or id."""
+    return gather(
+        clients.ecs().describe_container_instances,
+        "containerInstances",
+        arns,
+        _DESCRIBE_INSTANCES,
+        "containerInstances",
+        cluster=cluster,
+        **_include(include),
+    )
+
+
+def find_container_instances(cluster: str, instance_ids: Iterable[str]) -> Found:
+    """The container instances of a cluster that run on these EC2 instances, registered ones only (not INACTIVE)."""
+    arns: list[str] = []
+    for batch in batches(sorted(set(instance_ids)), _FILTER_IDS):
+        arns.extend(list_container_instances(cluster, query=instance_query(batch)))
+    return describe_container_instances(cluster, arns) if arns else Found()
+
+
+def instance_query(instance_ids: Sequence[str]) -> str:
+    """Cluster query expression for EC2 instance ids (ECS developer guide: cluster query language)."""
+    if len(instance_ids) == 1:
+        return f"ec2InstanceId == {instance_ids[0]}"
+    return f"ec2InstanceId in [{', '.join(instance_ids)}]"
+
+
+def update_container_instances_state(cluster: str, arns: Iterable[str], status: str) -> Found:
+    """Set container instances to ACTIVE or DRAINING. A failure of one does not stop the others."""
+    return gather(
+        clients.ecs().update_container_instances_state,
+        "containerInstances",
+        arns,
+        _UPDATE_INSTANCES,
+        "containerInstances",
+        cluster=cluster,
+        status=status,
+    )
+
+
+def deregister_container_instance(cluster: str, arn: str, *, force: bool = False) -> dict[str, Any]:
+    """Deregister a container instance; `force` also when tasks run on it."""
+    answer = call(clients.ecs().deregister_container_instance, cluster=cluster, containerInstance=arn, force=force)
+    return dict(answer.get("containerInstance", {}))
+
+
+def list_tasks(
+    cluster: str,
+    *,
+    container_instance: str | None = None,
+    service: str | None = None,
+    family: str | None = None,
+    started_by: str | None = None,
+    desired_status: str | None = None,
+) -> list[str]:
+    """Task ARNs. Without `desired_status` only those whose desired status is RUNNING: tasks that are being stopped, and
+    still serve, are under STOPPED (`list_all_tasks` gives both)."""
+    return pages(
+        clients.ecs().list_tasks,
+        "taskArns",
+        cluster=cluster,
+        maxResults=_PAGE,
+        **_given(
+            containerInstance=container_instance,
+            serviceName=service,
+            family=family,
+            startedBy=started_by,
+            desiredStatus=desired_status,
+        ),
+    )
+
+
+def list_all_tasks(cluster: str, container_instance: str) -> list[str]:
+    """Every task ARN of a container instance that ECS still knows, of both desired statuses, sorted."""
+    found: set[str] = set()
+    for status in ("RUNNING", "STOPPED"):
+        found.update(list_tasks(cluster, container_instance=container_instance, desired_status=status))
+    return sorted(found)
+
+
+def describe_tasks(cluster: str, arns: Iterable[str], include: Sequence[str] = ()) -> Found:
+    """Tasks by ARN."""
+    return gather(
+        clients.ecs().describe_tasks, "tasks", arns, _DESCRIBE_TASKS, "tasks", cluster=cluster, **_include(include)
+    )
+
+
+def stop_task(cluster: str, arn: str, reason: str) -> dict[str, Any]:
+    """Stop one task; ECS starts a service's successor by itself."""
+    answer = call(clients.ecs().stop_task, cluster=cluster, task=arn, reason=reason[:255])
+    return dict(answer.get("task", {}))
+
+
+def list_services(cluster: str, *, scheduling: str | None = None, launch_type: str | None = None) -> list[str]:
+    """Service ARNs of a cluster."""
+    return pages(
+        clients.ecs().list_services,
+        "serviceArns",
+        cluster=cluster,
+        maxResults=_PAGE,
+        **_given(schedulingStrategy=scheduling, launchType=launch_type),
+    )
+
+
+def describe_services(cluster: str, services: Iterable[str], include: Sequence[str] = ()) -> Found:
+    """Services by name or ARN."""
+    return gather(
+        clients.ecs().describe_services,
+        "services",
+        services,
+        _DESCRIBE_SERVICES,
+        "services",
+        cluster=cluster,
+        **_include(include),
+    )
+
+
+def update_service(cluster: str, service: str, **changes: Any) -> dict[str, Any]:
+    """Change a service; `changes` in ECS's own members. Returns the service as ECS answers it."""
+    answer = call(clients.ecs().update_service, cluster=cluster, service=service, **changes)
+    return dict(answer.get("service", {}))
+
+
+def list_service_deployments(cluster: str, service: str, statuses: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Briefs of a service's deployments, newest first, of these statuses (all without)."""
+    return pages(
+        clients.ecs().list_service_deployments,
+        "serviceDeployments",
+        cluster=cluster,
+        service=service,
+        **_given(status=list(statuses) or None),
+    )
+
+
+def describe_task_definition(arn: str, include: Sequence[str] = ()) -> dict[str, Any]:
+    """A task definition revision."""
+    answer = call(clients.ecs().describe_task_definition, taskDefinition=arn, **_include(include))
+    return dict(answer["taskDefinition"])
+
+
+def get_task_protection(cluster: str, tasks: Iterable[str]) -> Found:
+    """Protection of service tasks. Standalone tasks come back as failures (`TASK_NOT_VALID`)."""
+    return gather(clients.ecs().get_task_protection, "tasks", tasks, _GET_PROTECTION, "protectedTasks", cluster=cluster)
+
+
+def update_task_protection(cluster: str, tasks: Iterable[str], *, enabled: bool, minutes: int | None = None) -> Found:
+    """Set or clear protection of service tasks; `minutes` 1 to 2880."""
+    return gather(
+        clients.ecs().update_task_protection,
+        "tasks",
+        tasks,
+        _UPDATE_PROTECTION,
+        "protectedTasks",
+        cluster=cluster,
+        protectionEnabled=enabled,
+        **_given(expiresInMinutes=minutes),
+    )
+
+
+def describe_capacity_providers(names: Iterable[str]) -> Found:
+    """Capacity providers by name or ARN, every page."""
+    wanted = sorted(set(names))
+    found = Found()
+    token: str | None = None
+    while wanted:
+        answer = call(clients.ecs().describe_capacity_providers, capacityProviders=wanted, **_given(nextToken=token))
+        found.items.extend(answer.get("capacityProviders", []))
+        found.failures.extend(failures(answer))
+        token = answer.get("nextToken")
+        if not token:
+            break
+    return found
+
+
+def _include(include: Sequence[str]) -> Mapping[str, Any]:
+    return {"include": list(include)} if include else {}
+
+
+def _given(**params: Any) -> dict[str, Any]:
+    """The parameters that are not None: boto3 refuses None."""
+    return {name: value for name, value in params.items() if value is not None}
