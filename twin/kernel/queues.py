@@ -516,5 +516,5 @@ def _failed(result: InvokeResult, partial: bool, sent: list[str]) -> Iterable[st
         return ()
     if not isinstance(items, list):
         return sent
-    names = [item.get("itemIdentifier") if isinstance(item, Mapping) else None for item in items]
+    names: list[Any] = [item.get("itemIdentifier") if isinstance(item, Mapping) else None for item in items]
     return names if all(name in sent for name in names) else sent
