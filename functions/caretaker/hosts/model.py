@@ -1,7 +1,7 @@
 """What a replacement of hosts knows and decides, as plain frozen data.
 
-A `Survey` is one observation of everything that the decision needs; `Plan` is the decision. Both go to and from JSON with
-`caretaker.hosts.plain`. The `from_*` builders take the dicts of the AWS APIs as boto3 returns them and read nothing
+A `Survey` is one observation of everything that the decision needs; `Plan` is the decision. Both go to and from JSON
+with `caretaker.hosts.plain`. The `from_*` builders take the dicts of the AWS APIs as boto3 returns them and read nothing
 else, so that a survey can be built from recorded responses.
 
 Unknown is in use: what could not be read is None, or is named in `Survey.unknown`, and blocks what depends on it.
@@ -227,7 +227,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a task definition. `memory` is the hard limit, `reservation` the soft one, in MiB; None: not set."""
+    """A container of a task definition. `memory` is the hard limit, `reservation` the soft one (MiB; None: not set)."""
 
     name: str
     cpu: int = 0
@@ -731,6 +731,11 @@ class Policy:
         own = self.services.get(service, ServicePolicy()).surge
         return self.surge if own is None else own
 
+    def standalone_of(self, group: str) -> str:
+        """What to do about a standalone task of this task group: `wait` or `block`."""
+        own = self.services.get(group.removeprefix("family:"), ServicePolicy()).standalone
+        return own or self.standalone
+
 
 # --- the survey ------------------------------------------------------------------------------------------------------
 
@@ -837,7 +842,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One host to launch. `name` is what moves call it; `option` the first choice, `alternatives` the next ones in order.
+    """One host to launch: `option` is the first choice, `alternatives` are the next ones in order.
 
     Attributes:
         name: `new-1` …
@@ -885,14 +890,16 @@ class End:
         instance_id: EC2 instance id.
         group: its Auto Scaling group.
         decrement: whether to lower the group's desired capacity with it. True only if the plan launches a host in this
-            group; the caller must have seen the desired capacity rise, and ends without decrement otherwise.
+            group (the caller must have seen the desired capacity rise, and ends without decrement otherwise) or `shrink`.
         reason: in words.
+        shrink: whether policy allows this group to be smaller afterwards, so that no rise is needed.
     """
 
     instance_id: str
     group: str
     decrement: bool
     reason: str
+    shrink: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -913,6 +920,25 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """A service as it was when the plan was made: what the golden rule is held against.
+
+    Attributes:
+        service_arn: service ARN.
+        service: service name.
+        desired: desired count.
+        healthy: healthy tasks, at most `desired`; None if not counted.
+        deployment: id of its primary deployment.
+    """
+
+    service_arn: str
+    service: str
+    desired: int
+    healthy: int | None = None
+    deployment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The decision for one batch.
 
@@ -920,7 +946,7 @@ class Plan:
         cluster: cluster ARN.
         at: when it was made.
         batch: EC2 instance ids.
-        decision: `go`, `blocked`, `planned` (policy says observe, nothing is in the way) or `nothing` (no host is left).
+        decision: `go`, `blocked`, `planned` (policy says observe; obstacles may be named) or `nothing` (no host is left).
         reason: one line.
         moves: every task on the batch's hosts, once each, ordered by host and task.
         launches: hosts to launch first.
@@ -929,7 +955,10 @@ class Plan:
         obstacles: what blocks, if anything does.
         refused: places to launch that were refused, in words.
         notes: what else a person should know.
+        baselines: the replica services that have a task to move.
+        drained: hosts of the batch that somebody else had set to DRAINING: never to be reactivated.
         deadline: when the hosts go anyway.
+        retry_at: for `blocked`: when to try again, None if that makes no sense.
     """
 
     cluster: str
@@ -944,17 +973,29 @@ class Plan:
     obstacles: tuple[Obstacle, ...] = ()
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    drained: tuple[str, ...] = ()
     deadline: datetime | None = None
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What a second look says: `go` with the plan brought up to date, `wait` for something that passes, or `stop`."""
+    """What a second look says.
+
+    Attributes:
+        decision: `go`, `wait` (for something that passes by itself) or `stop` (undo).
+        reason: in words.
+        plan: for `go`, the plan brought up to date: moves and surges as of now, launches and ends as carried out.
+        obstacles: for `wait` and `stop`, everything that is in the way.
+        until: for `wait`, when to look again at the latest, if that is known.
+    """
 
     decision: str
     reason: str
     plan: Plan | None = None
     obstacles: tuple[Obstacle, ...] = ()
+    until: datetime | None = None
 
 
 def survey_to_dict(survey: Survey) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
     Raises:
         ValueError: for a field that the model does not have or that is missing.
     """
-    return cast(T, _reader(kind)(data))
+    return cast(T, _reader(cast(Any, kind))(data))
 
 
 def _is_default(item: Field[Any], held: Any) -> bool:

@@ -92,6 +92,7 @@ class Candidate:
         enis: interfaces that remain for `awsvpc` tasks; None where nobody knows, which takes none.
         attributes: attribute name to value ("" for an attribute without value), `ecs.*` ones included.
         groups: task group to the number of its tasks that run there and stay.
+        zones: zones that a host to be launched may land in, where `zone` is only the likeliest; () where it is certain.
     """
 
     id: str
@@ -102,3 +103,4 @@ class Candidate:
     enis: int | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
+    zones: tuple[str, ...] = ()
