@@ -215,7 +215,7 @@ def _why_no_call(group: Group) -> str:
     if group.launch == "mixed":
         return "it has a mixed instances policy, which LaunchInstances may not work with"
     return (
-        "it has a launch configuration, LaunchInstances needs a launch template" if group.launch != "template" else ""
+        "" if group.launch == "template" else "it has a launch configuration, LaunchInstances needs a launch template"
     )
 
 
@@ -273,7 +273,7 @@ def _size_of(view: View, kind: InstanceType) -> Resources:
 
 
 def _attributes(view: View, group: Group) -> dict[str, str]:
-    """Attributes that a new host will have: those that all hosts of the group share, else the cluster's capabilities."""
+    """Attributes that a new host will have: what all hosts of the group share, else the cluster's capabilities."""
     own = view.hosts_of(group)
     hosts = own or list(view.hosts.values())
     shared = set.intersection(*(set(host.attributes.items()) for host in hosts)) if hosts else set()
@@ -294,6 +294,20 @@ def _with_daemons(view: View, host: Candidate) -> Candidate:
             continue
         host = _minus(host, item)
     return host
+
+
+def belongs(service: Service, definition: Definition | None, host: Host) -> bool:
+    """Whether a daemon service wants a task on a host: a matter of its constraints alone, not of the room there.
+
+    A daemon whose task definition is not known belongs everywhere.
+    """
+    if definition is None:
+        return True
+    kind = Item(
+        "", service.group, constraints=service.constraints + definition.constraints, requires=definition.requires
+    )
+    place = Candidate(host.instance_id, host.zone, host.instance_type, attributes=host.attributes)
+    return not Board([]).unsuitable(kind, place)
 
 
 def _minus(host: Candidate, item: Item) -> Candidate:

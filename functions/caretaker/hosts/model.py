@@ -1,8 +1,8 @@
 """What a replacement of hosts knows and decides, as plain frozen data.
 
 A `Survey` is one observation of everything that the decision needs; `Plan` is the decision. Both go to and from JSON
-with `caretaker.hosts.plain`. The `from_*` builders take the dicts of the AWS APIs as boto3 returns them and read nothing
-else, so that a survey can be built from recorded responses.
+with `caretaker.hosts.plain`. The `from_*` builders take the dicts of the AWS APIs as boto3 returns them and read
+nothing else, so that a survey can be built from recorded responses.
 
 Unknown is in use: what could not be read is None, or is named in `Survey.unknown`, and blocks what depends on it.
 """
@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from caretaker.hosts.plain import from_plain, to_plain
-from caretaker.placement.model import Constraint, Resources, Strategy
+from caretaker.placement.model import NOTHING, Constraint, Resources, Strategy
 
 Json = Mapping[str, Any]
 
@@ -59,8 +59,8 @@ class Host:
     arn: str
     status: str = "ACTIVE"
     agent_connected: bool = True
-    registered: Resources = Resources()
-    remaining: Resources = Resources()
+    registered: Resources = NOTHING
+    remaining: Resources = NOTHING
     attributes: Mapping[str, str] = field(default_factory=dict)
     provider: str = ""
     running: int = 0
@@ -889,8 +889,9 @@ class End:
     Attributes:
         instance_id: EC2 instance id.
         group: its Auto Scaling group.
-        decrement: whether to lower the group's desired capacity with it. True only if the plan launches a host in this
-            group (the caller must have seen the desired capacity rise, and ends without decrement otherwise) or `shrink`.
+        decrement: whether to lower the group's desired capacity with it. True only with `shrink`, or if the plan
+            launches a host in this group: then the caller must have seen the desired capacity rise, and ends the host
+            without decrement otherwise.
         reason: in words.
         shrink: whether policy allows this group to be smaller afterwards, so that no rise is needed.
     """
@@ -946,7 +947,7 @@ class Plan:
         cluster: cluster ARN.
         at: when it was made.
         batch: EC2 instance ids.
-        decision: `go`, `blocked`, `planned` (policy says observe; obstacles may be named) or `nothing` (no host is left).
+        decision: `go`, `blocked`, `planned` (policy says observe; obstacles may be named) or `nothing` (no host left).
         reason: one line.
         moves: every task on the batch's hosts, once each, ordered by host and task.
         launches: hosts to launch first.

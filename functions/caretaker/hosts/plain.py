@@ -51,7 +51,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     if is_dataclass(kind):
         return _dataclass_reader(cast(type, kind))
     if kind is datetime:
-        return lambda value: datetime.fromisoformat(value)
+        return datetime.fromisoformat
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (Union, types.UnionType):
         (present,) = (item for item in inner if item is not type(None))

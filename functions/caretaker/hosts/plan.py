@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from caretaker.hosts.capacity import Market, board_of, item_for, market_of, why_leaving, why_no_launch
+from caretaker.hosts.capacity import Market, belongs, board_of, market_of, why_leaving, why_no_launch
 from caretaker.hosts.model import (
     BLOCKED,
     Confirmation,
@@ -24,18 +24,18 @@ from caretaker.hosts.model import (
     Plan,
     Policy,
     Survey,
+    Unknown,
     short,
 )
 from caretaker.hosts.preflight import Preflight, preflight, protection_ends, retry_time
 from caretaker.hosts.view import View
 from caretaker.placement.choose import Choice, Offer, choose
-from caretaker.placement.fit import Board
 from caretaker.placement.model import Item
 
 GONE = ("INACTIVE", "DEREGISTERING", "REGISTRATION_FAILED")
 COMING = ("Pending", "Pending:Wait", "Pending:Proceed")
-# Unknown things that do not concern the batch itself: less room is seen than there is, which is safe.
-HARMLESS = ("group", "type", "subnet")
+# Unknown things without which less room is seen than there is, which is safe; what a task needs blocks that task.
+HARMLESS = ("group", "type", "subnet", "template", "provider", "cluster", "definition")
 SUMMARY_LINES = 10
 
 
@@ -101,39 +101,46 @@ def _in_short(plan: Plan) -> str:
     for move in plan.moves:
         counts[move.how] = counts.get(move.how, 0) + 1
     tasks = ", ".join(f"{counts[how]} {how}" for how in sorted(counts)) or "no tasks"
-    hosts = (
-        f"{len(plan.launches)} to launch first" if plan.launches else "none to launch: the hosts that stay have room"
-    )
+    hosts = f"{len(plan.launches)} to launch first" if plan.launches else "the hosts that stay have room"
     return f"{len(plan.batch)} host{'s' if len(plan.batch) > 1 else ''}, {tasks}; {hosts}"
 
 
 def _placed(moves: Sequence[Move], choice: Choice) -> tuple[Move, ...]:
     """The moves with their places; a task without one is blocked."""
-    found = []
-    for move in moves:
+
+    def settled(move: Move) -> Move:
         if move.task in choice.placed:
-            move = replace(move, to=choice.placed[move.task])
-        elif move.task in choice.unplaced and move.how != BLOCKED:
-            reason = (
-                f"task {short(move.task)} of service {move.service} has no place to go: {choice.unplaced[move.task]}"
-            )
-            move = replace(move, how=BLOCKED, reason=reason)
-        found.append(move)
-    return tuple(found)
+            return replace(move, to=choice.placed[move.task])
+        if move.task not in choice.unplaced or move.how == BLOCKED:
+            return move
+        words = f"task {short(move.task)} of service {move.service} has no place to go: {choice.unplaced[move.task]}"
+        return replace(move, how=BLOCKED, reason=words)
+
+    return tuple(settled(move) for move in moves)
 
 
 # --- what is in the way ----------------------------------------------------------------------------------------------
 
 
 def _unknown(view: View) -> list[Obstacle]:
-    """What could not be read and may matter; unread tasks and services block through their tasks."""
+    """What could not be read and may matter; unread tasks block by themselves."""
     found = []
     for unknown in view.survey.unknown:
-        concerns = unknown.id in view.batch if unknown.kind == "host" else unknown.kind not in (*HARMLESS, "task")
-        if concerns:
+        if unknown.kind != "task" and not _harmless(view, unknown):
             words = f"{unknown.kind} {short(unknown.id)} could not be read: {unknown.reason}"
             found.append(Obstacle(unknown.kind, unknown.id, words, retry=True))
+    for service in view.daemons:
+        if view.definition_for(service) is None:
+            words = f"task definition of daemon {service.name} could not be read: nobody knows what it takes on a host"
+            found.append(Obstacle("service", service.arn, words, retry=True))
     return found
+
+
+def _harmless(view: View, unknown: Unknown) -> bool:
+    """A host that could not be read may be one of the batch, as long as one of those is missing."""
+    if unknown.kind == "host":
+        return unknown.id not in view.batch and view.batch <= set(view.hosts)
+    return unknown.kind in HARMLESS
 
 
 def _hosts(view: View, present: Sequence[str]) -> list[Obstacle]:
@@ -142,9 +149,7 @@ def _hosts(view: View, present: Sequence[str]) -> list[Obstacle]:
     for instance in present:
         host = view.hosts[instance]
         if not host.agent_connected:
-            words = (
-                f"the agent of {instance} is disconnected, so its tasks would never be seen to stop: tried again later"
-            )
+            words = f"the agent of {instance} is disconnected: its tasks would never be seen to stop; tried again later"
             found.append(Obstacle("host", instance, words, retry=True))
         if host.claimed_by:
             words = f"{instance} is claimed by {host.claimed_by}: tried again later"
@@ -158,8 +163,8 @@ def _hosts(view: View, present: Sequence[str]) -> list[Obstacle]:
 def _membership(view: View, instance: str) -> list[Obstacle]:
     group, member = view.memberships.get(instance, (None, None))
     if group is None or member is None:
-        words = f"{instance} is in no Auto Scaling group that could be read, so nothing starts one in its place: move it by hand"
-        return [Obstacle("host", instance, words)]
+        words = f"{instance} is in no Auto Scaling group that could be read, so nothing starts one in its place"
+        return [Obstacle("host", instance, f"{words}: replace it by hand")]
     if member.lifecycle in COMING:
         return [Obstacle("host", instance, f"{instance} is still {member.lifecycle} in {group.name}", retry=True)]
     if member.lifecycle != "InService":
@@ -180,7 +185,7 @@ def _notes(view: View, policy: Policy, present: Sequence[str]) -> list[str]:
         if host.instance_id not in view.batch and host.status == "ACTIVE" and (reason := why_leaving(view, host)):
             found.append(f"{host.instance_id} is not counted on: {reason}")
     for unknown in view.survey.unknown:
-        if unknown.kind in HARMLESS or (unknown.kind == "host" and unknown.id not in view.batch):
+        if _harmless(view, unknown):
             found.append(f"{unknown.kind} {short(unknown.id)} could not be read: {unknown.reason}")
     deadline = view.survey.deadline
     needed = policy.ready_timeout + policy.drain_timeout
@@ -215,7 +220,7 @@ def _find_room(view: View, items: Sequence[Item], *, may_launch: bool) -> _Room:
         notes.append(f"{', '.join(rivals)} moves tasks in this cluster too: room on the hosts that stay is left to it")
     if choice.tight:
         notes.append("the tasks fit in the likely orders of placement, but not in every one")
-    obstacles = _no_room(choice, market, retry=bool(rivals))
+    obstacles = _no_room(choice, market, may_launch=may_launch, retry=bool(rivals))
     return _Room(choice, market, _launches(choice, rivals), obstacles, tuple(notes))
 
 
@@ -237,7 +242,7 @@ def _option(offer: Offer) -> Option:
     return Option(offer.group, offer.zone, offer.method, offer.instance_type, offer.reason)
 
 
-def _no_room(choice: Choice, market: Market, retry: bool) -> tuple[Obstacle, ...]:
+def _no_room(choice: Choice, market: Market, *, may_launch: bool, retry: bool) -> tuple[Obstacle, ...]:
     """One obstacle for each reason that leaves tasks without a place."""
     tasks: dict[str, list[str]] = {}
     for task, reason in choice.unplaced.items():
@@ -246,7 +251,10 @@ def _no_room(choice: Choice, market: Market, retry: bool) -> tuple[Obstacle, ...
     for reason, names in sorted(tasks.items(), key=lambda pair: pair[1]):
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         refused = "; ".join(market.refused) or "no group offers a host that would take it"
-        words = f"task {short(names[0])}{more}: no room ({reason}), and no host can be launched for it: {refused}"
+        launch = (
+            f", and no host can be launched for it: {refused}" if may_launch else " on the hosts that are there now"
+        )
+        words = f"task {short(names[0])}{more}: no room ({reason}){launch}"
         found.append(Obstacle("capacity", names[0], words, retry))
     return tuple(found)
 
@@ -270,7 +278,7 @@ def _ends(
             continue
         if launched.get(group.name, 0):
             launched[group.name] -= 1
-            words = f"{group.name} gets a host first, so ending {instance} takes its desired capacity back to {group.desired}"
+            words = f"{group.name} gets a host first; ending {instance} takes its desired capacity back"
             ends.append(End(instance, group.name, True, words))
             continue
         end, obstacle = _end_without_launch(group, instance, policy, shrunk.get(group.name, 0))
@@ -283,9 +291,7 @@ def _ends(
 def _end_without_launch(group: Group, instance: str, policy: Policy, shrunk: int) -> tuple[End, Obstacle | None]:
     after = group.desired - shrunk - 1
     if policy.allow_shrink and after >= group.minimum:
-        words = (
-            f"nothing is launched in {group.name} and policy allows it to shrink: its desired capacity falls to {after}"
-        )
+        words = f"nothing is launched in {group.name} and policy lets it shrink: its desired capacity falls to {after}"
         return End(instance, group.name, True, words, shrink=True), None
     words = f"nothing is launched in {group.name}: it starts a host in place of {instance} by itself"
     end = End(instance, group.name, False, words)
@@ -324,23 +330,21 @@ def confirm(plan: Plan, survey: Survey, new_hosts: Sequence[str], now: datetime,
     ready = [item for name in sorted(set(new_hosts)) for item in why_not_ready(view, name)]
     obstacles = [*ready, *_unknown(view), *_hosts(view, present), *flight.obstacles]
     if not ready:
-        obstacles += [replace(item, reason=f"{item.reason} (as seen after the launch)") for item in room.obstacles]
+        obstacles += room.obstacles
     if obstacles:
         return _not_now(obstacles, flight)
+    changes = _changes(plan, flight)
+    notes = (*plan.notes, *_notes(view, policy, present), *room.notes, *flight.notes, *changes)
     fresh = replace(
         plan,
         at=now,
-        reason=plan.reason,
         moves=_placed(flight.moves, room.choice),
         surges=flight.surges,
         ends=tuple(end for end in plan.ends if end.instance_id in present),
-        notes=tuple(
-            dict.fromkeys((*plan.notes, *_notes(view, policy, present), *flight.notes, *_changes(plan, flight)))
-        ),
+        notes=tuple(dict.fromkeys(notes)),
         drained=tuple(instance for instance in present if view.hosts[instance].status == "DRAINING"),
         deadline=survey.deadline,
     )
-    changes = _changes(plan, flight)
     words = "; ".join(changes) if changes else "nothing changed"
     return Confirmation("go", f"{len(set(new_hosts))} new hosts are ready, {words}", fresh)
 
@@ -376,19 +380,7 @@ def _missing_daemons(view: View, host: Host) -> list[Obstacle]:
     }
     found = []
     for service in view.daemons:
-        definition = view.definition_for(service)
-        if service.group in running:
-            continue
-        if definition is None:
-            words = f"daemon {service.name}: its task definition could not be read, so new host {host.instance_id} may lack it"
-            found.append(Obstacle("service", service.arn, words, retry=True))
-            continue
-        # The host as if it were empty: whether the daemon belongs there is a matter of its constraints alone.
-        kind = replace(
-            item_for(view, service, definition, ""), cpu=0, memory=0, gpus=0, eni=False, tcp_ports=(), udp_ports=()
-        )
-        candidate = board_of(view, [host]).hosts[0]
-        if not Board([]).unsuitable(kind, candidate):
+        if service.group not in running and belongs(service, view.definition_for(service), host):
             words = f"daemon {service.name} does not run on new host {host.instance_id} yet"
             found.append(Obstacle("service", service.arn, words, retry=True))
     return found
@@ -413,7 +405,7 @@ def _changes(plan: Plan, flight: Preflight) -> tuple[str, ...]:
 
 
 def explain(plan: Plan) -> list[str]:
-    """The plan in lines for people: the decision, one line for each launch, task, surge and end, obstacles and notes."""
+    """The plan for people: the decision, a line for each launch, task, surge and end, what is in the way, and notes."""
     lines = [f"{plan.decision}: {plan.reason}"]
     for launch in plan.launches:
         where = f"{launch.option.group}, {launch.option.zone or 'any zone'}"
@@ -423,13 +415,11 @@ def explain(plan: Plan) -> list[str]:
         to = f" -> {move.to}" if move.to else ""
         lines.append(f"{move.host} {move.how}{to}: {move.reason}")
     lines += [f"surge {surge.reason}" for surge in plan.surges]
-    lines += [
-        f"end {item.instance_id} {'with' if item.decrement else 'without'} decrement: {item.reason}"
-        for item in plan.ends
-    ]
+    for end in plan.ends:
+        lines.append(f"end {end.instance_id} {'with' if end.decrement else 'without'} decrement: {end.reason}")
     lines += [f"blocked by {item.kind} {short(item.id)}: {item.reason}" for item in plan.obstacles]
-    lines += [f"refused: {item}" for item in plan.refused]
-    return lines + [f"note: {item}" for item in plan.notes]
+    lines += [f"refused: {words}" for words in plan.refused]
+    return lines + [f"note: {words}" for words in plan.notes]
 
 
 def summarise(plan: Plan) -> dict[str, Any]:

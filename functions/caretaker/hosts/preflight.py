@@ -1,11 +1,12 @@
-"""Per task on the hosts that go: how it can leave, or exactly why not. Nothing is touched before every task has a way.
+"""Per task on the hosts that go: how it can leave, or exactly why not. Nothing is touched before all have a way.
 
-ECS's rules behind it (ECS developer guide: "Draining Amazon ECS container instances"; ECS API: UpdateContainerInstances-
-State, DeploymentConfiguration): a drained instance's RUNNING service tasks are replaced within the service's limits,
-lower = ceil(desired x minimumHealthyPercent / 100) healthy tasks and upper = floor(desired x maximumPercent / 100) tasks.
-With lower < desired the scheduler may stop a task before its successor is healthy; with upper = desired it cannot start a
-successor first; with both, the drain never ends. PENDING service tasks are stopped at once; tasks of no service are left
-alone. Raising the percents starts no deployment, and ECS honours them for its rolling deployments only.
+ECS's rules behind it (ECS developer guide: "Draining Amazon ECS container instances"; ECS API:
+UpdateContainerInstancesState, DeploymentConfiguration): a drained instance's RUNNING service tasks are replaced within
+the service's limits, lower = ceil(desired x minimumHealthyPercent / 100) healthy tasks and
+upper = floor(desired x maximumPercent / 100) tasks. With lower < desired the scheduler may stop a task before its
+successor is healthy; with upper = desired it cannot start a successor first; with both, the drain never ends. PENDING
+service tasks are stopped at once; tasks of no service are left alone. Raising the percents starts no deployment, and
+ECS honours them for its rolling deployments only.
 """
 
 from __future__ import annotations
@@ -220,19 +221,15 @@ class _Check:
         for volume in definition.volumes:
             if volume.kind == "docker" and volume.detail != "local":
                 return (
-                    f"uses Docker volume {volume.name} with driver {volume.detail}, which may attach to one host only, so "
-                    "its successor cannot start beside it: stop it by hand, or use a volume that hosts can share"
+                    f"uses Docker volume {volume.name} with driver {volume.detail}, which may attach to one host only: "
+                    "its successor cannot start beside it; stop it by hand, or use a volume that hosts can share"
                 )
             if volume.kind == "host":
-                self.notes[
-                    f"service {service.name} keeps data in host path {volume.detail}: it stays on the old host"
-                ] = None
+                self.note(f"service {service.name} uses host path {volume.detail}: what is in it stays on the old host")
             if volume.kind == "docker" and volume.scope == "shared":
-                self.notes[
-                    f"service {service.name} keeps data in Docker volume {volume.name}: it stays on the old host"
-                ] = None
+                self.note(f"service {service.name} keeps Docker volume {volume.name}: it stays on the old host")
             if volume.kind == "ebs":
-                self.notes[f"service {service.name}: EBS volume {volume.name} is created anew for the successor"] = None
+                self.note(f"service {service.name}: EBS volume {volume.name} is created anew for the successor")
         return ""
 
     def _why_unknown(self, service: str) -> str:
@@ -248,13 +245,13 @@ class _Check:
         self.baselines[service.name] = Baseline(service.arn, service.name, service.desired, healthy, primary)
         if service.status == "ACTIVE" and service.running < service.desired:
             counts = f"{service.running} of {service.desired}"
-            self.notes[f"service {service.name} runs {counts} tasks: its scheduler may not be able to start more"] = (
-                None
-            )
+            self.note(f"service {service.name} runs {counts} tasks: its scheduler may not be able to start more")
         if service.zone_rebalancing:
-            self.notes[f"service {service.name} has availabilityZoneRebalancing on: ECS may move tasks by itself"] = (
-                None
-            )
+            self.note(f"service {service.name} has availabilityZoneRebalancing on: ECS may move tasks by itself")
+
+    def note(self, words: str) -> None:
+        """Something to know; said once."""
+        self.notes[words] = None
 
     def place(self, service: Service, definition: Definition, task: Task) -> None:
         """Its successor needs a place."""
@@ -310,9 +307,7 @@ def _in_flux(service: Service) -> _Way | None:
         words = f"its deployment {deployment.id} has FAILED, so ECS starts no more tasks: deploy a revision that works"
         return _Way(BLOCKED, words)
     state = deployment.rollout or deployment.status
-    return _Way(
-        BLOCKED, f"deployment {deployment.id} of its service is {state}: tried again when it is done", retry=True
-    )
+    return _Way(BLOCKED, f"deployment {deployment.id} of its service is {state}: tried again later", retry=True)
 
 
 def _why_no_surge(service: Service, policy: Policy) -> str:
@@ -327,7 +322,7 @@ def _why_no_surge(service: Service, policy: Policy) -> str:
 
 
 def _room(desired: int, to_move: int, maximum: int) -> int:
-    """maximumPercent for all tasks to start first at once: it costs nothing, since their places are planned together."""
+    """maximumPercent for all to start first at once: that costs nothing, since their places are planned together."""
     return max(maximum, least_maximum(desired, max(1, min(to_move, desired))))
 
 

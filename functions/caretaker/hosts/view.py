@@ -61,7 +61,7 @@ class View:
         return [self.hosts[instance] for instance in ids if instance in self.hosts]
 
     def definition_for(self, service: Service, task: Task | None = None) -> Definition | None:
-        """The task definition that a new task of the service uses: with task sets that of the task, else the service's."""
+        """What a new task of the service is made from: with task sets the task's definition, else the service's."""
         arn = service.definition
         if service.controller != "ECS" and task is not None:
             arn = task.definition

@@ -1,8 +1,8 @@
 """Which hosts to launch, from which group and zone, so that every task has a place: the least number found.
 
 No host is launched where the tasks fit on hosts that stay. Otherwise new hosts are chosen one group and zone at a time
-for the tasks that found no place, preferring those of the hosts that go, and the whole placement is simulated again with
-them; at the end every host that turns out not to be needed is taken off the list.
+for the tasks that found no place, preferring those of the hosts that go, and the whole placement is simulated again
+with them; at the end every host that turns out not to be needed is taken off the list.
 """
 
 from __future__ import annotations

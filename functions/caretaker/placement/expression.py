@@ -1,7 +1,7 @@
 """The cluster query language of `memberOf` constraints (ECS developer guide: "Cluster query language").
 
-An expression is parsed once and evaluated against a host. The answer is True, False or None: None means that nobody here
-knows, and a host is only used where the answer is True.
+An expression is parsed once and evaluated against a host. The answer is True, False or None: None means that nobody
+here knows, and a host is only used where the answer is True.
 
 Known: `attribute:<name>` and `task:group` with `==` (`equals`), `!=` (`not_equals`), `in`, `!in` (`not_in`), `=~`
 (`matches`), `!~` (`not_matches`), `exists`, `!exists` (`not_exists`), the subjects `ec2InstanceId` and `agentConnected`

@@ -87,7 +87,7 @@ class Board:
         return Board(more, self.known_groups, self.leaving, base=self)
 
     def suitable(self, kind: Item) -> tuple[int, ...]:
-        """Indexes of the hosts that nothing lasting (attributes, constraints, zone, size) keeps this kind of task from."""
+        """Indexes of the hosts that nothing lasting (attributes, constraints, zone, size) keeps such a task from."""
         if kind not in self._suitable:
             known = self.base.suitable(kind) if self.base else ()
             start = len(self.base.hosts) if self.base else 0

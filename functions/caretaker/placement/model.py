@@ -28,6 +28,9 @@ class Resources:
     gpus: tuple[str, ...] = ()
 
 
+NOTHING = Resources()
+
+
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """A placement constraint (ECS API: `PlacementConstraint`): `distinctInstance` or `memberOf` with its expression."""
@@ -99,7 +102,7 @@ class Candidate:
     zone: str
     instance_type: str = ""
     provider: str = ""
-    free: Resources = Resources()
+    free: Resources = NOTHING
     enis: int | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
