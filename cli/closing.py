@@ -1,0 +1,143 @@
+"""The closing table of a rehearsal, for a terminal and for a log alike."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from twin.rehearsal.durations import show
+from twin.rehearsal.report import Execution, Law, Plan, Report
+
+VERDICT_STYLES = {"ok": "bold green", "violated": "bold red", "unexpected": "bold yellow", "unfinished": "bold yellow"}
+OUTCOME_STYLES = {
+    "replaced": "bold green",
+    "planned": "bold cyan",
+    "ignored": "cyan",
+    "undone": "bold yellow",
+    "blocked": "bold yellow",
+    "failed": "bold red",
+}
+MOST_MOVES = 60
+
+
+def print_closing(console: Console, report: Report) -> None:
+    for plan in report.plans:
+        console.print(plan_table(plan))
+    console.print(executions(report))
+    console.print(laws(report))
+    if report.services:
+        console.print(services(report))
+    console.print(figures(report))
+    console.print(verdict(report))
+
+
+def _section(title: str, body: RenderableType) -> RenderableType:
+    return Group(Text(title, style="bold"), Padding(body, (0, 0, 1, 2)))
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """What the plan says of each task."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="cyan")
+    table.add_column(style="")
+    for move in plan.moves[:MOST_MOVES]:
+        name = Text.assemble((move.service or "standalone", ""), (f" {move.task[:8]}", "dim"))
+        table.add_row(name, move.how, move.reason)
+    if len(plan.moves) > MOST_MOVES:
+        table.add_row(Text(f"… and {len(plan.moves) - MOST_MOVES} more", style="dim"), "", "")
+    return _section(f"Plan of {plan.execution}", Group(Text(plan.summary, style="italic"), table))
+
+
+def executions(report: Report) -> RenderableType:
+    if not report.executions:
+        return _section("Executions", Text("none was started", style="yellow"))
+    rows = [line for execution in report.executions for line in _execution(execution)]
+    return _section("Executions", Group(*rows))
+
+
+def _execution(execution: Execution) -> list[RenderableType]:
+    outcome = execution.outcome or execution.status
+    head = Text.assemble(
+        (outcome, OUTCOME_STYLES.get(outcome, "bold red")),
+        (f"  {execution.name}", ""),
+        (f"  {execution.status}, {execution.state_transitions} transitions", "dim"),
+    )
+    lines: list[RenderableType] = [head]
+    if execution.reason:
+        lines.append(Padding(Text(execution.reason), (0, 0, 0, 2)))
+    lines += [Padding(Text(f"left behind: {each}", style="yellow"), (0, 0, 0, 2)) for each in execution.left_behind]
+    return lines
+
+
+def laws(report: Report) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for law in report.laws:
+        table.add_row(_held(law), law.name.replace("_", " "), _measured(law))
+    return _section("Laws", table)
+
+
+def _held(law: Law) -> Text:
+    if law.held is None:
+        return Text("-", style="dim")
+    return Text("held", style="green") if law.held else Text("VIOLATED", style="bold red")
+
+
+def _measured(law: Law) -> Text:
+    if law.held is None:
+        return Text("not exercised", style="dim")
+    text = Text(law.worst or "")
+    if law.who:
+        text.append(f"  {law.who}", style="dim")
+    if law.when:
+        text.append(f"  {law.when}", style="dim")
+    return text
+
+
+def services(report: Report) -> RenderableType:
+    """Services that moved a task or lost health; the others are counted."""
+    moved = [s for s in report.services if s.tasks_moved or s.lowest_healthy < (s.healthy_at_claim or s.desired)]
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "right", "right", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    header = [Text(word, style="dim") for word in ("service", "desired", "healthy at claim", "lowest", "tasks moved")]
+    table.add_row(*header)
+    for service in moved:
+        name = service.service + ("  daemon" if service.scheduling_strategy == "DAEMON" else "")
+        at_claim = "-" if service.healthy_at_claim is None else str(service.healthy_at_claim)
+        cells = (str(service.desired), at_claim, str(service.lowest_healthy), str(service.tasks_moved))
+        table.add_row(name, *cells)
+    still = len(report.services) - len(moved)
+    note = Text(f"{still} services untouched" if moved else f"{still} services, none moved", style="dim")
+    return _section("Services", Group(table, note) if moved else note)
+
+
+def figures(report: Report) -> RenderableType:
+    calls = sum(each.calls for each in report.aws_calls)
+    words = [
+        f"{show(report.simulated_seconds)} simulated in {report.wall_seconds:.1f} s",
+        f"{report.state_transitions} state transitions",
+        f"{report.lambda_invocations} invocations (and {report.signal_invocations} signals)",
+        f"{calls} AWS calls",
+        f"${report.cost_usd:.4f}",
+    ]
+    hosts = [f"{host.instance} {host.fate}" for host in report.hosts]
+    lines = [Text(" · ".join(words))]
+    if hosts:
+        lines.append(Text("hosts: " + ", ".join(hosts[:6]) + (" …" if len(hosts) > 6 else "")))
+    lines += [Text(f"alarm: {alarm}", style="yellow") for alarm in report.alarms]
+    lines += [
+        Text(f"dead-letter queue {name}: {n} messages", style="yellow") for name, n in report.dead_letters.items()
+    ]
+    return _section("Figures", Group(*lines))
+
+
+def verdict(report: Report) -> RenderableType:
+    lines = [Text.assemble(("verdict: ", "bold"), (report.verdict, VERDICT_STYLES[report.verdict]))]
+    lines += [Text(f"  {line}", style="yellow") for line in report.unexpected]
+    return Group(*lines)

@@ -1,0 +1,67 @@
+"""What a view of the running world shows, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+TaskLook = Literal["healthy", "unproven", "starting", "stopping", "standalone"]
+"""RUNNING and healthy; RUNNING but not yet healthy; before RUNNING; after; RUNNING without a service."""
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """A host. `role` marks those of the running work: `old` is being replaced, `new` was launched after the start."""
+
+    instance: str
+    zone: str
+    instance_type: str
+    status: str
+    connected: bool
+    tasks: tuple[TaskLook, ...]
+    role: Literal["old", "new", ""] = ""
+
+
+@dataclass(frozen=True)
+class ServiceRow:
+    name: str
+    desired: int
+    healthy: int
+    lowest: int
+    daemon: bool = False
+
+
+@dataclass(frozen=True)
+class ExecutionRow:
+    """An execution; `path` holds the states it has entered, in order, the present one last."""
+
+    name: str
+    machine: str
+    mode: str
+    status: str
+    path: tuple[str, ...]
+    since: float
+    """simulated seconds in the present state"""
+    elapsed: float
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry of the timeline that people want to see, with simulated seconds since the start."""
+
+    at: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    world: str
+    seed: int
+    now: str
+    elapsed: float
+    hosts: tuple[HostRow, ...] = ()
+    services: tuple[ServiceRow, ...] = ()
+    executions: tuple[ExecutionRow, ...] = ()
+    lines: tuple[Line, ...] = field(default=())

@@ -1,0 +1,100 @@
+"""The `caretaker` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from twin.errors import Unmodelled, WorldError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class _Caretaker(typer.Typer):
+    """A Typer whose every complaint is one line on stderr, with exit code 2."""
+
+    def __call__(self, args: Sequence[str] | None = None) -> None:
+        raise SystemExit(run(sys.argv[1:] if args is None else list(args)))
+
+
+app = _Caretaker(
+    name="caretaker",
+    help="Looks after an ECS fleet. Rehearse it on a twin of ECS before it touches yours.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _caretaker(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def rehearse(
+    events: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EVENT]...", help="EventBridge events to put, in files (one, or a list); FILE@+10m delays."
+        ),
+    ] = None,
+    world: Annotated[Path | None, typer.Option(metavar="FILE", help="The fleet; default: worlds/default.yaml.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Everything random derives from it.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Most simulated time: 45m, 24h, or seconds.")] = None,
+) -> None:
+    """Run the real template, state machines and functions on a simulated fleet, and judge what they did."""
+    from cli.rehearse import rehearse as command
+
+    raise typer.Exit(command(events or [], world=world, seed=seed, json_file=json_file, until=until))
+
+
+@app.command()
+def event(
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="Logical id in the template.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A raw EventBridge event.")],
+) -> None:
+    """Print the payload that a function receives for an event, with its queue's envelope."""
+    from cli.event import payload_text
+
+    typer.echo(payload_text(function, file))
+
+
+def run(args: list[str]) -> int:
+    """Run the command; returns the exit code. Bad input is one line on stderr and 2."""
+    try:
+        code = typer.main.get_command(app).main(args=args, prog_name="caretaker", standalone_mode=False)
+    except WorldError as error:
+        return _complain(str(error))
+    except Unmodelled as error:
+        return _complain(f"the twin does not model this: {error}")
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("caretaker: interrupted", err=True)
+        return INTERRUPTED
+    except TyperException as error:
+        message = getattr(error, "format_message", None)
+        return _complain(message() if callable(message) else str(error))
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str) -> int:
+    typer.echo(f"caretaker: {' '.join(message.split())}", err=True)
+    return BAD_INPUT
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""What a rehearsal found: the JSON that `caretaker rehearse --json` writes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+Verdict = Literal["ok", "violated", "unexpected", "unfinished"]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Law(Part):
+    """One law and what was measured of it.
+
+    Attributes:
+        held: null when the run did not exercise it.
+        worst: the worst figure that was seen, in words.
+        when: simulated moment of the worst, ISO 8601.
+        who: the API call and the caller that caused it.
+    """
+
+    name: str
+    held: bool | None
+    worst: str | None = None
+    when: str | None = None
+    who: str | None = None
+
+
+class Execution(Part):
+    """One execution of a state machine.
+
+    Attributes:
+        machine: logical id in the template.
+        status: AWS's word: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED.
+        outcome: ours; for an execution that ended without one, the outcome of the one that cleaned up after it.
+        work: the piece of work that it belongs to; clean-ups carry the work of the execution they clean up after.
+        state_transitions: entered states.
+    """
+
+    machine: str
+    name: str
+    status: str
+    outcome: str | None
+    reason: str | None
+    work: str
+    mode: str | None
+    cluster: str | None
+    hosts: list[str]
+    started: str
+    ended: str | None
+    state_transitions: int
+    left_behind: list[str]
+
+
+class Move(Part):
+    """What the plan says of one task."""
+
+    task: str
+    service: str | None
+    how: str
+    reason: str
+
+
+class Plan(Part):
+    """The plan of one execution, as it published it."""
+
+    execution: str
+    summary: str
+    moves: list[Move]
+
+
+class Service(Part):
+    """One service over the run.
+
+    Attributes:
+        healthy_at_claim: healthy tasks when the first work was claimed; null when none was.
+        lowest_healthy: fewest healthy tasks after that moment (after the start, when nothing was claimed).
+        tasks_moved: of the tasks that were on the hosts of a claimed work, those that have left them.
+    """
+
+    service: str
+    cluster: str
+    scheduling_strategy: str
+    desired: int
+    healthy_at_claim: int | None
+    lowest_healthy: int
+    healthy: int
+    tasks_moved: int
+
+
+class Host(Part):
+    """One host that ended or was launched during the run."""
+
+    instance: str
+    group: str | None
+    zone: str | None
+    fate: Literal["ended", "launched"]
+
+
+class Calls(Part):
+    caller: str
+    service: str
+    operation: str
+    calls: int
+    errors: int
+
+
+class TimelineEntry(Part):
+    at: str
+    kind: str
+    text: str
+
+
+class Report(Part):
+    """The whole result. Byte for byte the same for the same world and seed, but for `wall_seconds`.
+
+    Attributes:
+        unexpected: each way in which outcomes differ from the world's `expect`, in words.
+        dead_letters: messages in dead-letter queues at the end, by queue.
+        cost_usd: what the run would have cost on AWS, roughly; docs/worlds.md says how it is reckoned.
+        events: what Caretaker published on the bus.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    verdict: Verdict
+    world: str
+    seed: int
+    started: str
+    ended: str
+    unexpected: list[str]
+    laws: list[Law]
+    executions: list[Execution]
+    plans: list[Plan]
+    services: list[Service]
+    hosts: list[Host]
+    simulated_seconds: float
+    wall_seconds: float
+    state_transitions: int
+    lambda_invocations: int
+    signal_invocations: int
+    aws_calls: list[Calls]
+    cost_usd: float
+    dead_letters: dict[str, int]
+    alarms: list[str]
+    events: list[dict[str, Any]]
+    timeline: list[TimelineEntry]
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict == "ok" else 1
