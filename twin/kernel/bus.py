@@ -177,7 +177,8 @@ class EventBus(Api):
 
     def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: list[str]) -> None:
         """Put an event of an AWS service: id, time, region and account are filled in."""
-        self.put(self._envelope(source, detail_type, detail, resources))
+        if self.kernel.settled:
+            self.put(self._envelope(source, detail_type, detail, resources))
 
     def _envelope(
         self, source: str, detail_type: str, detail: Mapping[str, Any], resources: list[str]

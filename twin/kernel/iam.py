@@ -76,6 +76,9 @@ class Iam:
         """Add to the policy of a queue, topic or function (by ARN)."""
         self._resource_policies.setdefault(resource, []).extend(policies.parse(document, where))
 
+    def has_resource_policy(self, resource: str) -> bool:
+        return resource in self._resource_policies
+
     def require_trust(self, role_arn: str, principal: str, where: str) -> None:
         """Refuse a deployment whose function or machine cannot assume its role."""
         role = self.roles.get(role_arn)

@@ -61,7 +61,10 @@ class Topics(Api):
     def publish_from_service(self, principal: str, source_arn: str, topic_arn: str, subject: str, body: str) -> None:
         """Publish as one of AWS's services, e.g. an alarm's action; `AwsError` when the topic's policy forbids it."""
         self._found(topic_arn)
-        denied = self.gateway.iam.service_denied(principal, "SNS:Publish", topic_arn, source_arn)
+        iam = self.gateway.iam
+        # A topic without a policy of its own has the default one, which lets alarms of the same account publish.
+        by_default = principal == "cloudwatch.amazonaws.com" and not iam.has_resource_policy(topic_arn)
+        denied = None if by_default else iam.service_denied(principal, "SNS:Publish", topic_arn, source_arn)
         if denied:
             raise AwsError("AuthorizationError", denied, 403)
         self._deliver(topic_arn, subject, body, {}, AWS_EVENTS if principal.startswith("events") else _AWS_CLOUDWATCH)
