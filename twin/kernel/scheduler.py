@@ -37,7 +37,7 @@ class Timer:
         if not self.cancelled:
             self.cancelled = True
             if not self.background:
-                self.owner._foreground -= 1  # noqa: SLF001 - a timer and its scheduler are one unit
+                self.owner._foreground -= 1
 
 
 class Process:
