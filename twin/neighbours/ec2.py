@@ -166,7 +166,7 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
 
     # --- life of an instance -----------------------------------------------------------------------------------------
     def check_capacity(self, zone: str, kind: str) -> None:
-        """Raise InsufficientCapacityError if EC2 cannot launch a `kind` in `zone` now; uses up capacity that is left."""
+        """Take capacity for one `kind` in `zone`; InsufficientCapacityError if there is none."""
         instance_type(kind)
         if not self.kernel.settled:
             return
@@ -177,13 +177,17 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
         for fault in faults:
             fault.left -= 1
 
+    def new_id(self) -> str:
+        """An instance id from the world's seed."""
+        return hex_id(self._ids, "i-")
+
     def launch(self, wanted: Launch) -> Ec2Instance:
         """Launch one instance: `pending`, then `running`, then booted. WorldError for an unknown subnet or used id."""
         subnet = self.subnets.get(wanted.subnet_id)
         if subnet is None:
             raise WorldError(f"subnet {wanted.subnet_id!r} is not in the world")
         instance_type(wanted.instance_type)
-        instance_id = wanted.instance_id or hex_id(self._ids, "i-")
+        instance_id = wanted.instance_id or self.new_id()
         if instance_id in self.instances:
             raise WorldError(f"instance id {instance_id!r} is used twice")
         instance = Ec2Instance(

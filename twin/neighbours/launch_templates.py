@@ -11,7 +11,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from twin.errors import AwsError
+from twin.errors import AwsError, Unmodelled
 from twin.kernel.api import Call, operation
 from twin.kernel.kernel import Kernel
 from twin.neighbours.common import filtered, hex_id, only, page, tag_list, tag_map
@@ -221,6 +221,8 @@ class LaunchTemplateOperations:
 def _checked(data: Mapping[str, Any]) -> dict[str, Any]:
     only(data, _DATA_MEMBERS, "ec2: LaunchTemplateData")
     only(data.get("InstanceMarketOptions", {}), {"MarketType"}, "ec2: LaunchTemplateData.InstanceMarketOptions")
+    if str(data.get("ImageId", "")).startswith("resolve:"):
+        raise Unmodelled(f"ec2: LaunchTemplateData.ImageId={data['ImageId']!r} is not modelled")
     if "UserData" in data:
         try:
             base64.b64decode(data["UserData"], validate=True)

@@ -140,8 +140,11 @@ class Targets:
         if target.probe():
             target.failures = 0
             self._count(group, target, checks, self._pass)
-        else:
-            self._look_again(group, target)
+            return
+        target.failures += 1
+        if target.state == "initial" and target.failures >= group.settings["UnhealthyThresholdCount"]:
+            self._enter(group, target, "unhealthy")
+        self._look_again(group, target)
 
     def _count(
         self, group: TargetGroup, target: Target, checks: int, then: Callable[[TargetGroup, Target], None]
@@ -160,17 +163,12 @@ class Targets:
         turn = target.turn
         self.kernel.scheduler.call_later(
             group.interval,
-            lambda: self._after_interval(group, target) if turn == target.turn else None,
+            lambda: (
+                self._look(group, target, group.settings["HealthyThresholdCount"] - 1) if turn == target.turn else None
+            ),
             name=f"probe:{target.target_id}:{target.port}",
             background=True,
         )
-
-    def _after_interval(self, group: TargetGroup, target: Target) -> None:
-        if not target.probe():
-            target.failures += 1
-            if target.state == "initial" and target.failures >= group.settings["UnhealthyThresholdCount"]:
-                self._enter(group, target, "unhealthy")
-        self._look(group, target, group.settings["HealthyThresholdCount"] - 1)
 
     def _pass(self, group: TargetGroup, target: Target) -> None:
         if target.probe():
