@@ -33,6 +33,12 @@ _MANAGED: Mapping[str, Sequence[str]] = {
 """AWS managed policies: their actions, all on every resource. Source: AWS managed policy reference."""
 
 
+MANAGED_POLICY_NAMES: Mapping[str, str] = {
+    name.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{name}" for name in sorted(_MANAGED)
+}
+"""ARNs of the managed policies that the twin holds, by name."""
+
+
 @dataclass
 class Role:
     """An IAM role: whom it trusts, and what its policies say."""
