@@ -37,6 +37,7 @@ from moto.core.models import botocore_stubber
 from moto.moto_api._internal import mock_random
 
 from twin.errors import AwsError, Unmodelled
+from twin.kernel import virtual
 from twin.kernel.clock import Clock
 
 _CLIENT: Any = botocore.client.BaseClient
@@ -230,7 +231,8 @@ class Interception:
                 done = send()
             else:
                 params, key = context["twin_params"], _access_key(request)
-                done = self.answer(operation_model, params, key, context["client_region"], send)
+                with virtual.outside():  # the world's code sees nothing of the function's environment and streams
+                    done = self.answer(operation_model, params, key, context["client_region"], send)
             return (done.response, done.parsed), None
 
         return respond
