@@ -36,7 +36,7 @@ def host_data(instance: str, zone: str = "a", **more: Any) -> dict[str, Any]:
         **more.pop("attributes", {}),
     }
 
-    def resources(cpu: int, memory: int) -> list[dict[str, Any]]:
+    def resources(cpu: int, memory: int, *ports: int) -> list[dict[str, Any]]:
         return [
             {"name": "CPU", "type": "INTEGER", "integerValue": cpu},
             {"name": "MEMORY", "type": "INTEGER", "integerValue": memory},
@@ -50,7 +50,7 @@ def host_data(instance: str, zone: str = "a", **more: Any) -> dict[str, Any]:
         "status": "ACTIVE",
         "agentConnected": True,
         "registeredResources": resources(cpu, memory),
-        "remainingResources": resources(cpu - used_cpu, memory - used_memory),
+        "remainingResources": resources(cpu - used_cpu, memory - used_memory, *ports),
         "attributes": [
             {"name": name, **({"value": value} if value is not None else {})} for name, value in attributes.items()
         ],

@@ -67,7 +67,11 @@ def test_a_service_has_ecs_defaults_where_nothing_is_set() -> None:
     bare = {"serviceArn": f"{ARN}:service/prod/web", "desiredCount": 1}
     assert Service.from_ecs(bare).percents == (100, 200)
     assert Service.from_ecs({**bare, "schedulingStrategy": "DAEMON"}).percents == (0, 100)
-    external = {**bare, "deploymentController": {"type": "EXTERNAL"}, "deploymentConfiguration": {"maximumPercent": 100}}
+    external = {
+        **bare,
+        "deploymentController": {"type": "EXTERNAL"},
+        "deploymentConfiguration": {"maximumPercent": 100},
+    }
     assert Service.from_ecs(external).percents == (100, 200)
     zero = {**bare, "deploymentConfiguration": {"minimumHealthyPercent": 0, "maximumPercent": 100}}
     assert Service.from_ecs(zero).percents == (0, 100)

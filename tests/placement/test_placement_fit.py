@@ -128,7 +128,11 @@ def test_the_reason_names_what_lacks_and_how_much_there_is() -> None:
 def test_an_order_that_leaves_a_task_without_a_place_is_found() -> None:
     # Two small tasks spread over both hosts leave no host whole for the large one; first-fit-decreasing hides that.
     board = Board([host("i-1", memory=1000), host("i-2", memory=1000)])
-    tasks = [item("s1", "service:a", memory=400), item("s2", "service:a", memory=400), item("l", "service:b", memory=800)]
+    tasks = [
+        item("s1", "service:a", memory=400),
+        item("s2", "service:a", memory=400),
+        item("l", "service:b", memory=800),
+    ]
     decreasing = next(order for order in ORDERS if order.size < 0)
     assert len(places(board, *tasks, order=decreasing)) == 3
     assert check(board, tasks)[-1].unplaced

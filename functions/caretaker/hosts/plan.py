@@ -220,6 +220,8 @@ def _find_room(view: View, items: Sequence[Item], *, may_launch: bool) -> _Room:
         notes.append(f"{', '.join(rivals)} moves tasks in this cluster too: room on the hosts that stay is left to it")
     if choice.tight:
         notes.append("the tasks fit in the likely orders of placement, but not in every one")
+    if (surplus := len(choice.launches) - len(view.batch)) > 0:
+        notes.append(f"{surplus} more hosts are launched than go, since the tasks need them: surplus afterwards")
     obstacles = _no_room(choice, market, may_launch=may_launch, retry=bool(rivals))
     return _Room(choice, market, _launches(choice, rivals), obstacles, tuple(notes))
 
@@ -250,11 +252,8 @@ def _no_room(choice: Choice, market: Market, *, may_launch: bool, retry: bool) -
     found = []
     for reason, names in sorted(tasks.items(), key=lambda pair: pair[1]):
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        refused = "; ".join(market.refused) or "no group offers a host that would take it"
-        launch = (
-            f", and no host can be launched for it: {refused}" if may_launch else " on the hosts that are there now"
-        )
-        words = f"task {short(names[0])}{more}: no room ({reason}){launch}"
+        words = "; ".join([reason, *(market.refused if may_launch else ())])
+        words = f"task {short(names[0])}{more} finds no room: {words}"
         found.append(Obstacle("capacity", names[0], words, retry))
     return tuple(found)
 

@@ -133,7 +133,7 @@ class _Check:
 
     def look_at(self, instance: str, task: Task) -> None:
         """One task."""
-        name = f"task {short(task.arn)}"
+        name = f"task {short(task.arn)}" + (f" of service {task.service}" if task.service else "")
         if task.stopped:
             self.move(task, instance, STOPPING, f"{name} has stopped already")
         elif task.stopping:
@@ -141,7 +141,7 @@ class _Check:
         elif not task.service:
             self.standalone(instance, task)
         else:
-            self.of_service(instance, task, f"{name} of service {task.service}")
+            self.of_service(instance, task, name)
 
     def standalone(self, instance: str, task: Task) -> None:
         """A task of no service: draining leaves it alone."""

@@ -81,32 +81,39 @@ def choose(
     new: list[Offer] = []
     outcomes = check(board, items)
     first = outcomes[-1]
-    while outcomes[-1].unplaced:
+    while outcomes[-1].unplaced and not (_likely(outcomes) and len(new) >= len(homes)):
         more = _cover(outcomes[-1].unplaced, homes, new, room, most)
         if not more:
             break
         new += more
         outcomes = check(board.extended(_hosts(new)), items)
     if outcomes[-1].unplaced and not _likely(outcomes):
-        return Choice(unplaced=_unplaced(outcomes[-1]), unhoused=_words(first))
+        return Choice(unplaced=_unplaced(outcomes[-1], homes), unhoused=_words(first))
     tight = bool(outcomes[-1].unplaced)
     new, outcomes = _trimmed(new, outcomes, board, items, tight)
     return Choice(_launches(new, outcomes[0], items, homes), outcomes[0].placed, {}, tight, _words(first))
 
 
 def _likely(outcomes: Sequence[Outcome]) -> bool:
+    """Whether the likely orders have a place for everything; more hosts than go are not launched for the unkind one."""
     return len(outcomes) > len(LIKELY)
 
 
-def _unplaced(outcome: Outcome) -> dict[str, str]:
+def _unplaced(outcome: Outcome, homes: Sequence[Sequence[Offer]]) -> dict[str, str]:
     reasons: dict[Item, str] = {}
     found: dict[str, str] = {}
     for item in outcome.unplaced:
         kind = replace(item, key="")
         if kind not in reasons:
-            reasons[kind] = why_not(item, outcome.state)
+            new = [_why_not_new(kind, offer) for offer in _by_place([offer for home in homes for offer in home])]
+            reasons[kind] = "; ".join([why_not(item, outcome.state), *dict.fromkeys(new)])
         found[item.key] = reasons[kind]
     return found
+
+
+def _why_not_new(kind: Item, offer: Offer) -> str:
+    reason = Board([]).unsuitable(kind, offer.host)
+    return f"a new host of {offer.group}: {reason or 'would take it, but no more of them may be launched'}"
 
 
 def _words(outcome: Outcome) -> str:
