@@ -110,6 +110,11 @@ def _ecs_of_cluster(kind: str, member: str) -> Derive:
     return derive
 
 
+def _capacity_providers(params: Params, names: Names) -> Iterable[Ask]:
+    """Without names it describes all: only a grant on all of them covers that."""
+    return [Ask(names.named("ecs", "capacity-provider", name)) for name in params.get("capacityProviders") or ["*"]]
+
+
 def _arn_in(member: str) -> Derive:
     return lambda params, names: [Ask(params[member], absent=_ECS_KEYS)]
 
@@ -251,6 +256,7 @@ def _table() -> dict[tuple[str, str], Derive]:
             "DescribeServices": _ecs_of_cluster("service", "services"),
             "UpdateService": _ecs_of_cluster("service", "service"),
             "ListServiceDeployments": _ecs_of_cluster("service", "service"),
+            "DescribeCapacityProviders": _capacity_providers,
             "ListTagsForResource": _arn_in("resourceArn"),
             "TagResource": _arn_in("resourceArn"),
         },

@@ -1,17 +1,17 @@
 """CloudWatch metrics and alarms, on the simulated clock.
 
 Source: CloudWatch user guide ("Using Amazon CloudWatch alarms": evaluation periods, datapoints to alarm, missing data),
-"Embedded metric format specification", the metric pages of Lambda, SQS, Step Functions and EventBridge.
+the metric pages of Lambda, SQS, Step Functions and EventBridge.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from twin.errors import AwsError, Unmodelled
 from twin.kernel.api import Api, Call, operation
@@ -46,7 +46,7 @@ _EXECUTION_METRICS = {
     "TIMED_OUT": "ExecutionsTimedOut",
     "ABORTED": "ExecutionsAborted",
 }
-_WAKING = ("message.dead", "event.dead", "execution.ended")
+_WAKING = ("message.dead", "event.dead", "execution.ended", "function.discarded")
 """Notes after which alarms are looked at once more even if the world falls quiet."""
 
 
@@ -118,6 +118,40 @@ class _Series:
         return self.values[bisect_left(self.times, start) : bisect_left(self.times, end)]
 
 
+class Invocation(Protocol):
+    """What of a function's run makes metrics."""
+
+    function: str
+    seconds: float
+    error: str | None
+
+
+class EmittedMetric(Protocol):
+    """A value that a function wrote in embedded metric format."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> Mapping[str, str]: ...
+
+    @property
+    def value(self) -> float: ...
+
+
+class FunctionMetrics(Protocol):
+    """The part of the Lambda runtime from which metrics come."""
+
+    @property
+    def metrics(self) -> Sequence[EmittedMetric]: ...
+
+    @property
+    def finished(self) -> list[Callable[[Any], None]]: ...
+
+
 class Alarms(Api):
     """Amazon CloudWatch: metrics that the twin's services and functions emit, and alarms on them.
 
@@ -145,21 +179,31 @@ class Alarms(Api):
 
     # --- metrics -----------------------------------------------------------------------------------------------------
     def put(self, namespace: str, name: str, dimensions: Mapping[str, str], value: float) -> None:
-        """Add a datapoint at the present time; wakes the evaluation when an alarm watches the metric."""
+        """Add a datapoint at the present time; one that crosses an alarm's threshold keeps the world awake for it."""
         metric = Metric.of(namespace, name, dimensions)
         self._series.setdefault(metric, _Series()).add(self.kernel.clock.time(), value)
-        if any(alarm.metric == metric for alarm in self.alarms.values()):
+        watching = [alarm for alarm in self.alarms.values() if alarm.metric == metric]
+        if any(_COMPARE[alarm.comparison](value, alarm.threshold) for alarm in watching):
             self._wake()
 
-    def put_emf(self, document: Mapping[str, Any]) -> None:
-        """Add the datapoints of a log line in embedded metric format."""
-        for directive in document["_aws"]["CloudWatchMetrics"]:
-            for keys in directive.get("Dimensions") or [[]]:
-                dimensions = {key: str(document[key]) for key in keys}
-                for definition in directive["Metrics"]:
-                    values = document[definition["Name"]]
-                    for value in values if isinstance(values, list) else [values]:
-                        self.put(directive["Namespace"], definition["Name"], dimensions, float(value))
+    def watch(self, functions: FunctionMetrics, names: Mapping[str, str]) -> None:
+        """Take in what functions write in embedded metric format, and Lambda's own metrics of their runs.
+
+        `names` gives the function name (the metric's dimension) by logical id.
+        """
+        taken = 0
+
+        def finished(invocation: Invocation) -> None:
+            nonlocal taken
+            written, taken = functions.metrics[taken:], len(functions.metrics)
+            for metric in written:
+                self.put(metric.namespace, metric.name, metric.dimensions, metric.value)
+            dimensions = {"FunctionName": names.get(invocation.function, invocation.function)}
+            self.put("AWS/Lambda", "Invocations", dimensions, 1)
+            self.put("AWS/Lambda", "Errors", dimensions, 0 if invocation.error is None else 1)
+            self.put("AWS/Lambda", "Duration", dimensions, invocation.seconds * 1000)
+
+        functions.finished.append(finished)
 
     def total(self, namespace: str, name: str, dimensions: Mapping[str, str] | None = None) -> float:
         """Sum of all datapoints of a metric; over all dimensions when none are given."""

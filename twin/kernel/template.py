@@ -138,6 +138,7 @@ def deploy(
         if body["Type"] == "AWS::StepFunctions::StateMachine":
             definitions[logical_id] = source.definition(logical_id, properties)
         created[logical_id] = resources.create(site, logical_id, body["Type"], properties)
+    alarms.watch(functions, {c.logical_id: c.ref for c in created.values() if c.type == "AWS::Lambda::Function"})
     outputs = {
         name: resolver.value(output["Value"])
         for name, output in translated.get("Outputs", {}).items()
