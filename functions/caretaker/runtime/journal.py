@@ -115,6 +115,7 @@ class Step:
         intent: what is about to be done, and what stood there before.
         result: what AWS answered; None while it is not known whether the act was done.
         undone: whether it was taken back.
+        note: of a step that was taken back: what stayed behind nevertheless, in words.
     """
 
     work: str
@@ -124,6 +125,7 @@ class Step:
     intent: Mapping[str, Any]
     result: Mapping[str, Any] | None = None
     undone: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -380,6 +382,7 @@ def _step(item: Item) -> Step:
         intent=item["intent"],
         result=item.get("result"),
         undone=bool(item.get("undone")),
+        note=item.get("note", ""),
     )
 
 

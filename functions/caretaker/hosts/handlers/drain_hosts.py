@@ -1,0 +1,22 @@
+"""Set the hosts of the batch to DRAINING, all at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caretaker.hosts.desk import open_desk, still_wanted, the_plan
+from caretaker.hosts.steps import drain
+from caretaker.hosts.survey import look_at_hosts
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Drain those that are ACTIVE; those that somebody else drains already are left as they are.
+
+    Raises:
+        HostsChanged: a host is neither ACTIVE nor DRAINING.
+        Withdrawn: the notice no longer holds.
+    """
+    desk = open_desk(event)
+    still_wanted(desk)
+    look = look_at_hosts(desk.work.cluster, the_plan(desk).batch, desk.now)
+    return dict(drain(desk, look.hosts))

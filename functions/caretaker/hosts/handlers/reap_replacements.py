@@ -1,0 +1,127 @@
+"""Pick up work whose execution ended without its own catch, and begin the next attempt of work that was undone.
+
+`States.ALL` catches neither `States.Runtime` nor `States.DataLimitExceeded`, and a time-out or a stop of the execution
+skips every catch (Step Functions developer guide: "Error names"). Executions are looked up by name, so lost and
+repeated events make no difference: the schedule finds what no event told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from caretaker.aws import stepfunctions
+from caretaker.runtime import claims, clock, journal, logging
+from caretaker.runtime.journal import Open, Work
+from caretaker.runtime.settings import Settings
+from caretaker.runtime.table import Table, table
+
+# Executions that try to end one piece of work, at most; after that only a person can.
+MAX_RECOVERIES = 20
+RECOVERY = re.compile(r"-(undo|finish)-\d+$")
+ERRORS = {"ABORTED": "ExecutionAborted", "TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed"}
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """For an execution status event: that work. For the schedule: all that is due."""
+    settings = Settings.from_env()
+    store = table(settings.table_name)
+    now = clock.event_time(event)
+    logging.bind()
+    detail = event.get("detail") or {}
+    reaper = Reaper(store, settings.machine(), now)
+    if detail.get("executionArn"):
+        return {"done": [reaper.look_after(RECOVERY.sub("", detail["name"]))]}
+    due = [entry for entry in journal.open_work(store) if entry.due <= now]
+    return {"done": [reaper.take(entry) for entry in due]}
+
+
+class Reaper:
+    """One run."""
+
+    def __init__(self, store: Table, machine: str, now: datetime) -> None:
+        self.store = store
+        self.machine = machine
+        self.now = now
+
+    def take(self, entry: Open) -> str:
+        """An entry of the index that is due."""
+        return self.try_again(entry.work) if entry.kind == "retry" else self.look_after(entry.work)
+
+    def look_after(self, name: str) -> str:
+        """Work that should be running: leave it if it is, else start what ends it."""
+        work = journal.find_work(self.store, name)
+        if work is None:
+            return f"{name}: not in the table"
+        if work.status == "closed":
+            # The function that closed it died before the index was told.
+            journal.close_work(self.store, name, work.outcome or "failed", work.reason, work.retry_at, self.now)
+            return f"{name}: closed"
+        first = stepfunctions.describe(self.machine, name)
+        if first is None:
+            stepfunctions.start(self.machine, name, work.input)
+            return self._renewed(name, "started")
+        if first["status"] == "RUNNING":
+            return self._renewed(name, "running")
+        return self._recover(work, first)
+
+    def _recover(self, work: Work, last: Mapping[str, Any]) -> str:
+        """Start the next undo or finish, unless one is running."""
+        for number in range(1, MAX_RECOVERIES + 1):
+            for entry in ("undo", "finish"):
+                found = stepfunctions.describe(self.machine, f"{work.name}-{entry}-{number}")
+                if found is not None:
+                    break
+            else:
+                return self._start(work, number, last)
+            if found["status"] == "RUNNING":
+                return self._renewed(work.name, f"{found['name']} is running")
+            last = found
+        logging.logger().error(f"{work.name}: {MAX_RECOVERIES} executions could not end it; a person has to")
+        logging.count("ReaperGaveUp")
+        return f"{work.name}: given up"
+
+    def _start(self, work: Work, number: int, last: Mapping[str, Any]) -> str:
+        entry: Literal["undo", "finish"] = "finish" if work.point_of_no_return else "undo"
+        name = f"{work.name}-{entry}-{number}"
+        text = json.dumps(
+            {**json.loads(journal.execution_input(work, entry)), "failure": failure_of(last)}, sort_keys=True
+        )
+        stepfunctions.start(self.machine, name, text)
+        logging.count("Reaped")
+        return self._renewed(work.name, f"{name} started, since {last['name']} is {last['status']}")
+
+    def _renewed(self, name: str, words: str) -> str:
+        journal.renew(self.store, name, self.now + claims.LEASE)
+        logging.logger().info(f"{name}: {words}")
+        return f"{name}: {words}"
+
+    def try_again(self, name: str) -> str:
+        """Begin the next attempt of closed work."""
+        former = journal.get_work(self.store, name)
+        if former.deadline is not None and self.now >= former.deadline:
+            journal.drop_retry(self.store, name)
+            logging.logger().error(f"{name}: its deadline passed before it could be tried again")
+            logging.count("DeadlinePassed")
+            return f"{name}: deadline passed"
+        work = claims.next_attempt(self.store, former, former.mode, self.now)
+        if work is None:
+            return f"{name}: its hosts are in other work"
+        stepfunctions.start(self.machine, work.name, work.input)
+        return f"{name}: tried again as {work.name}"
+
+
+def failure_of(execution: Mapping[str, Any]) -> dict[str, str]:
+    """How an execution ended, as the undo's `failure`."""
+    status = execution["status"]
+    words = {
+        "ABORTED": "the execution was stopped by a person",
+        "TIMED_OUT": "the execution ran into its time-out",
+        "FAILED": "the execution failed",
+        "SUCCEEDED": "the execution ended without closing its work",
+    }.get(status, f"the execution is {status}")
+    detail = ": ".join(str(execution[key]) for key in ("error", "cause") if execution.get(key))
+    return {"Error": ERRORS.get(status, "ExecutionEnded"), "Cause": words + (f": {detail}" if detail else "")}
