@@ -26,7 +26,7 @@ from caretaker.runtime.table import Item, Table, Write
 Status = Literal["open"] | Outcome
 
 _SK = "CLAIM"
-# Notices of one host that are remembered; the newest request names them all, so the set stays small.
+# Open work is not questioned for this long after its claim, or after it was last seen alive.
 LEASE = timedelta(minutes=10)
 # Back-off between attempts: policy's retry_after, doubled each time, at most this.
 MAX_BACKOFF = timedelta(hours=6)
@@ -50,6 +50,7 @@ class Claim:
         work: name of the work that holds or held it.
         cluster: cluster ARN.
         notices: keys of the notices that this and former generations have dealt with.
+        standing: those of them that this generation rests on; empty when all of them were closed.
         trigger: why.
         deadline, start_at: of the work.
     """
@@ -65,6 +66,7 @@ class Claim:
     deadline: datetime | None = None
     start_at: datetime | None = None
     mode: Mode = "observe"
+    standing: frozenset[str] = frozenset()
 
     @property
     def open(self) -> bool:
@@ -124,6 +126,7 @@ def _claim(item: Item) -> Claim:
         deadline=optional(item.get("deadline"), "deadline"),
         start_at=optional(item.get("start_at"), "start_at"),
         mode=item["mode"],
+        standing=item.get("standing", frozenset()),
     )
 
 
@@ -178,6 +181,7 @@ def _claiming(host: Wanted, work: Work) -> Write:
         "cluster": work.cluster,
         "mode": work.mode,
         "notices": known | host.notices,
+        "standing": host.notices,
         "trigger": {"kind": work.trigger.kind, "text": work.trigger.text},
         "deadline": iso(work.deadline) if work.deadline else None,
         "start_at": iso(work.start_at) if work.start_at else None,
@@ -215,7 +219,7 @@ def join(table: Table, claim: Claim, notices: frozenset[str], deadline: datetime
         table.update(
             _pk(claim.instance),
             _SK,
-            "ADD #notices :notices" + (" SET #deadline = :deadline" if lower else ""),
+            "ADD #notices :notices, #standing :notices" + (" SET #deadline = :deadline" if lower else ""),
             condition="#work = :work AND #status = :open",
             values={
                 ":notices": notices,
@@ -227,6 +231,27 @@ def join(table: Table, claim: Claim, notices: frozenset[str], deadline: datetime
     except ConditionFailed as error:
         raise ClaimLost(f"{claim.instance}: {claim.work} ended meanwhile") from error
     return urgent
+
+
+def leave(table: Table, claim: Claim, notice: str, reason: str) -> bool:
+    """Take a closed notice off an open claim. When no host of the work has one left, the work is noted as withdrawn.
+
+    Returns whether the work was withdrawn.
+    """
+    try:
+        table.update(
+            _pk(claim.instance),
+            _SK,
+            "DELETE #standing :notice",
+            condition="#work = :work AND #status = :open",
+            values={":notice": {notice}, ":work": claim.work, ":open": "open"},
+        )
+    except ConditionFailed:
+        return False  # the work ended meanwhile
+    work = journal.find_work(table, claim.work)
+    if work is None or any(other.standing for other in find(table, work.hosts).values() if other.work == work.name):
+        return False
+    return journal.withdraw(table, work.name, reason)
 
 
 def close(
@@ -266,17 +291,20 @@ def retry_at(attempt: int, retry_after: timedelta, now: datetime, deadline: date
 def next_attempt(table: Table, former: Work, mode: Mode, now: datetime) -> Work | None:
     """Claim the hosts of closed work for its next attempt. The caller then starts `.name` with `.input`.
 
-    Takes the hosts whose claim still stands where the former attempt left it; a host that a new notice has taken on is
-    not part of it. The retry leaves the index. None when no host is left.
+    Takes the hosts whose claim still stands where the former attempt left it; a host that a new notice has taken on, or
+    whose notices were all closed, is not part of it. The retry leaves the index. None when no host is left.
 
     Raises:
         ClaimLost: a claim changed in between; call again.
     """
     current = find(table, former.hosts)
     left = [
-        Wanted(instance, current[instance].notices, current[instance])
+        Wanted(instance, current[instance].standing, current[instance])
         for instance in former.hosts
-        if instance in current and current[instance].work == former.name and not current[instance].open
+        if instance in current
+        and current[instance].work == former.name
+        and not current[instance].open
+        and current[instance].standing
     ]
     taken: Work | None = None
     if left:

@@ -22,6 +22,7 @@ class Settings:
         topic_arn: topic for messages to people.
         region: the function's own region.
         replace_host_arn: alias ARN of the replace_host machine; empty in functions that start no executions.
+        cluster_names: name of the clusters that the roles allow, with wildcards.
     """
 
     table_name: str
@@ -30,6 +31,7 @@ class Settings:
     topic_arn: str
     region: str
     replace_host_arn: str = ""
+    cluster_names: str = "*"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -42,6 +44,7 @@ class Settings:
             topic_arn=_need(env, "TOPIC_ARN"),
             region=_need(env, "AWS_REGION"),
             replace_host_arn=env.get("REPLACE_HOST_ARN", ""),
+            cluster_names=env.get("CLUSTER_NAMES", "*"),
         )
 
     def machine(self) -> str:
