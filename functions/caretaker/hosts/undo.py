@@ -197,6 +197,8 @@ def _end_launched(desk: Desk, step: Step, instance: str, risen: bool, tries: int
         note = _emptied(desk, Host.from_ecs(found[0]), tries)
         if note:
             return note
+    if not autoscaling.describe_instances([instance]):
+        return f"host {instance} was launched for this work; somebody else has taken it out of its group, so it stays"
     terminate(instance, decrement=risen)
     return ""
 

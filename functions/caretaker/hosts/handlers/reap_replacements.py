@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from caretaker.aws import stepfunctions
+from caretaker.aws import sns, stepfunctions
 from caretaker.runtime import claims, clock, journal, logging
 from caretaker.runtime.journal import Open, Work
 from caretaker.runtime.settings import Settings
@@ -21,6 +21,8 @@ from caretaker.runtime.table import Table, table
 
 # Executions that try to end one piece of work, at most; after that only a person can.
 MAX_RECOVERIES = 20
+# Until then a person is reminded this often.
+REMIND = timedelta(days=1)
 RECOVERY = re.compile(r"-(undo|finish)-\d+$")
 ERRORS = {"ABORTED": "ExecutionAborted", "TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed"}
 
@@ -32,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     now = clock.event_time(event)
     logging.bind()
     detail = event.get("detail") or {}
-    reaper = Reaper(store, settings.machine(), now)
+    reaper = Reaper(store, settings.machine(), settings.topic_arn, now)
     if detail.get("executionArn"):
         return {"done": [reaper.look_after(RECOVERY.sub("", detail["name"]))]}
     due = [entry for entry in journal.open_work(store) if entry.due <= now]
@@ -42,9 +44,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 class Reaper:
     """One run."""
 
-    def __init__(self, store: Table, machine: str, now: datetime) -> None:
+    def __init__(self, store: Table, machine: str, topic: str, now: datetime) -> None:
         self.store = store
         self.machine = machine
+        self.topic = topic
         self.now = now
 
     def take(self, entry: Open) -> str:
@@ -80,9 +83,8 @@ class Reaper:
             if found["status"] == "RUNNING":
                 return self._renewed(work.name, f"{found['name']} is running")
             last = found
-        logging.logger().error(f"{work.name}: {MAX_RECOVERIES} executions could not end it; a person has to")
-        logging.count("ReaperGaveUp")
-        return f"{work.name}: given up"
+        self._page(work, f"{MAX_RECOVERIES} executions could not end it; a person has to")
+        return self._renewed(work.name, "given up", REMIND)
 
     def _start(self, work: Work, number: int, last: Mapping[str, Any]) -> str:
         entry: Literal["undo", "finish"] = "finish" if work.point_of_no_return else "undo"
@@ -94,18 +96,25 @@ class Reaper:
         logging.count("Reaped")
         return self._renewed(work.name, f"{name} started, since {last['name']} is {last['status']}")
 
-    def _renewed(self, name: str, words: str) -> str:
-        journal.renew(self.store, name, self.now + claims.LEASE)
+    def _renewed(self, name: str, words: str, pause: timedelta = claims.LEASE) -> str:
+        journal.renew(self.store, name, self.now + pause)
         logging.logger().info(f"{name}: {words}")
         return f"{name}: {words}"
+
+    def _page(self, work: Work, words: str) -> None:
+        logging.logger().error(f"{work.name}: {words}")
+        text = (
+            f"Work {work.name} on hosts {', '.join(work.hosts)} of cluster {work.cluster}: {words}.\n"
+            f"Why the work was begun: {work.trigger.text}\nHow it ended last: {work.outcome}: {work.reason}"
+        )
+        sns.publish(self.topic, f"Caretaker: {work.hosts[0]} needs a person", text)
 
     def try_again(self, name: str) -> str:
         """Begin the next attempt of closed work."""
         former = journal.get_work(self.store, name)
         if former.deadline is not None and self.now >= former.deadline:
+            self._page(former, "its deadline passed before it could be tried again")
             journal.drop_retry(self.store, name)
-            logging.logger().error(f"{name}: its deadline passed before it could be tried again")
-            logging.count("DeadlinePassed")
             return f"{name}: deadline passed"
         work = claims.next_attempt(self.store, former, former.mode, self.now)
         if work is None:

@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         retry_at=closed.retry_at,
         plan=plan,
     )
-    logging.count("Outcomes", outcome=ended.outcome)
+    logging.count(f"Replacement{ended.outcome.capitalize()}")
     return {
         "result": result_of(ended),
         "event": event_of(ended),
