@@ -1,0 +1,7 @@
+"""Amazon ECS of the twin: store, API, service scheduler, task life cycle, container instances."""
+
+from twin.ecs.api import Ecs
+from twin.ecs.model import HealthChange, Loss
+from twin.ecs.options import AgentFault, EcsOptions, TaskFault
+
+__all__ = ["AgentFault", "Ecs", "EcsOptions", "HealthChange", "Loss", "TaskFault"]

@@ -1,0 +1,1 @@
+"""ECS's API operations, by what they act on."""

@@ -1,0 +1,381 @@
+"""Services and their deployments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from twin.ecs import placement, render
+from twin.ecs.model import Cluster, Service, TaskDefinition
+from twin.ecs.operations.common import Operations, Params, at_most, included, invalid, missing, only, page, tags_of
+from twin.ecs.operations.tasks import TaskOperations, check_network
+from twin.ecs.store import Index
+from twin.errors import AwsError, Unmodelled
+from twin.kernel.api import Call, operation
+
+DESCRIBE_LIMIT = 10
+LIST_SIZE = 10
+DEPLOYMENTS_SIZE = 20
+MAX_TASKS = 5000
+_CREATE = [
+    "cluster",
+    "serviceName",
+    "taskDefinition",
+    "availabilityZoneRebalancing",
+    "loadBalancers",
+    "desiredCount",
+    "clientToken",
+    "launchType",
+    "capacityProviderStrategy",
+    "role",
+    "deploymentConfiguration",
+    "placementConstraints",
+    "placementStrategy",
+    "networkConfiguration",
+    "healthCheckGracePeriodSeconds",
+    "schedulingStrategy",
+    "deploymentController",
+    "tags",
+    "enableECSManagedTags",
+    "propagateTags",
+    "enableExecuteCommand",
+]
+_UPDATE = [
+    "cluster",
+    "service",
+    "desiredCount",
+    "taskDefinition",
+    "capacityProviderStrategy",
+    "deploymentConfiguration",
+    "availabilityZoneRebalancing",
+    "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
+    "forceNewDeployment",
+    "healthCheckGracePeriodSeconds",
+    "enableExecuteCommand",
+    "enableECSManagedTags",
+    "propagateTags",
+    "loadBalancers",
+]
+_CONFIGURATION = (
+    "deploymentCircuitBreaker",
+    "maximumPercent",
+    "minimumHealthyPercent",
+    "strategy",
+    "bakeTimeInMinutes",
+)
+_CONTROLLED_ELSEWHERE = ("taskDefinition", "networkConfiguration", "loadBalancers", "forceNewDeployment")
+_DEFAULTS = {"REPLICA": (100, 200), "DAEMON": (0, 100)}
+
+
+class ServiceOperations(TaskOperations, Operations):
+    # --- reading -----------------------------------------------------------------------------------------------------
+    @operation("ListServices", ["cluster", "nextToken", "maxResults", "launchType", "schedulingStrategy"])
+    def list_services(self, params: Params, call: Call) -> Params:
+        cluster = self.engine.store.cluster(params.get("cluster"))
+        only(params, "launchType", ("EC2",), "ecs:ListServices")
+        strategy, launch = params.get("schedulingStrategy"), params.get("launchType")
+
+        def keep(service: Service) -> bool:
+            return strategy in (None, service.strategy) and launch in (None, service.launch_type)
+
+        index = self.engine.store.cluster_services[cluster.name]
+        arns, token = page(index, params, lambda service: service.arn, keep, LIST_SIZE)
+        return {"serviceArns": arns, **token}
+
+    @operation("DescribeServices", ["cluster", "services", "include"])
+    def describe_services(self, params: Params, call: Call) -> Params:
+        cluster = self.engine.store.cluster(params.get("cluster"))
+        wanted = at_most(params, "services", DESCRIBE_LIMIT, "Services")
+        tags = "TAGS" in included(params, ("TAGS",))
+        found, failures = [], []
+        for reference in dict.fromkeys(wanted):
+            service = self.engine.store.find_service(cluster, reference)
+            if service is None or service.cluster is not cluster:
+                stem = f"service/{cluster.name}/{reference.rsplit('/', 1)[-1]}"
+                failures.append(missing(reference if ":" in reference else self.engine.kernel.arn("ecs", stem)))
+            else:
+                found.append(render.service(service, tags=tags))
+        return {"services": found, "failures": failures}
+
+    @operation("ListServiceDeployments", ["service", "cluster", "status", "createdAt", "nextToken", "maxResults"])
+    def list_service_deployments(self, params: Params, call: Call) -> Params:
+        cluster = self.engine.store.cluster(params.get("cluster"))
+        service = self._service(cluster, params["service"])
+        if service.controller != "ECS":
+            raise AwsError("UnsupportedFeatureException", "The service does not use the ECS deployment controller.")
+        statuses = params.get("status")
+        created = params.get("createdAt") or {}
+        index: Index[_Record] = Index()
+        # the newest first
+        for number, deployment in enumerate(reversed(service.history), 1):
+            early = "after" in created and deployment.created_at < created["after"]
+            late = "before" in created and deployment.created_at > created["before"]
+            if (not statuses or deployment.deployment_status in statuses) and not early and not late:
+                index.add(_Record(number, render.service_deployment(deployment)))
+        found, token = page(index, params, lambda item: item.shown, size=DEPLOYMENTS_SIZE)
+        return {"serviceDeployments": found, **token}
+
+    def _service(self, cluster: Cluster, reference: str) -> Service:
+        service = self.engine.store.find_service(cluster, reference)
+        if service is None or service.cluster is not cluster:
+            raise AwsError("ServiceNotFoundException", "Service not found.")
+        return service
+
+    # --- creating ----------------------------------------------------------------------------------------------------
+    @operation("CreateService", _CREATE)
+    def create_service(self, params: Params, call: Call) -> Params:
+        engine = self.engine
+        cluster = engine.store.cluster(params.get("cluster"))
+        name = params["serviceName"]
+        known = engine.store.find_service(cluster, name)
+        if known is not None and known.status != "INACTIVE":
+            raise invalid("Creation of service was not idempotent.")
+        strategy = params.get("schedulingStrategy", "REPLICA")
+        controller = params.get("deploymentController", {}).get("type", "ECS")
+        definition = self._definition_for(params, controller, call)
+        self._check_strategy(params, strategy, controller)
+        launch, capacity = self._capacity(cluster, params)
+        service = Service(
+            number=engine.store.next_number(),
+            name=name,
+            arn=engine.kernel.arn("ecs", f"service/{cluster.name}/{name}"),
+            cluster=cluster,
+            desired=0 if strategy == "DAEMON" else params["desiredCount"],
+            strategy=strategy,
+            controller=controller,
+            minimum=100,
+            maximum=200,
+            configuration={},
+            load_balancers=[],
+            constraints=(),
+            strategies=(),
+            raw={},
+            grace=0.0,
+            az_rebalancing=params.get("availabilityZoneRebalancing") or self._default_rebalancing(params, strategy),
+            launch_type=launch,
+            capacity_strategy=capacity,
+            created_at=engine.kernel.clock.now(),
+            tags=tags_of(params),
+        )
+        self._set_configuration(service, params.get("deploymentConfiguration") or {}, whole=True)
+        self._set_placement(service, params, definition)
+        if definition is not None:
+            self._set_network(service, params, definition)
+            self._set_balancers(service, params, definition)
+        self._set_plain(service, params)
+        engine.store.add_service(service)
+        if definition is not None:
+            deployment = engine.deployments.begin(service, definition, call)
+            if controller != "ECS":
+                deployment.rollout = "COMPLETED"
+        return {"service": render.service(service)}
+
+    def _definition_for(self, params: Params, controller: str, call: Call) -> TaskDefinition | None:
+        if params.get("taskDefinition"):
+            # on AWS an EXTERNAL service gets its tasks by CreateTaskSet, which is not modelled: only the builder of a
+            # world may give it a task definition
+            if controller == "EXTERNAL" and call.caller.kind != "world":
+                raise invalid("TaskDefinition must not be specified for the EXTERNAL deployment controller.")
+            return self.definition_named(params["taskDefinition"])
+        if controller != "EXTERNAL":
+            raise invalid("TaskDefinition can not be blank.")
+        return None
+
+    def _check_strategy(self, params: Params, strategy: str, controller: str) -> None:
+        if strategy == "DAEMON":
+            if controller != "ECS":
+                raise invalid("The daemon scheduling strategy is not supported by this deployment controller.")
+            for member in ("desiredCount", "placementStrategy"):
+                if params.get(member):
+                    raise invalid(f"{member} is not supported with the DAEMON scheduling strategy.")
+        elif "desiredCount" not in params:
+            raise invalid("DesiredCount cannot be null.")
+        elif not 0 <= params["desiredCount"] <= MAX_TASKS:
+            raise invalid(f"DesiredCount must be between 0 and {MAX_TASKS}.")
+
+    def _default_rebalancing(self, params: Params, strategy: str) -> Literal["ENABLED", "DISABLED"]:
+        """ENABLED for new services; a service that cannot use it gets DISABLED rather than an error."""
+        first = (params.get("placementStrategy") or [{"type": "spread", "field": placement.ZONE}])[0]
+        maximum = (params.get("deploymentConfiguration") or {}).get("maximumPercent", 200)
+        spreads = first.get("type") == "spread" and first.get("field") == placement.ZONE
+        return "ENABLED" if strategy == "REPLICA" and spreads and maximum > 100 else "DISABLED"
+
+    def _capacity(self, cluster: Cluster, params: Params) -> tuple[str | None, list[dict[str, Any]]]:
+        if params.get("launchType") and params.get("capacityProviderStrategy"):
+            raise invalid("Specifying both a launch type and capacity provider strategy is not supported.")
+        only(params, "launchType", ("EC2",), "ecs:CreateService")
+        if params.get("launchType"):
+            return "EC2", []
+        strategy = params.get("capacityProviderStrategy")
+        found = self.provider_strategy(cluster, strategy) if strategy else list(cluster.default_strategy)
+        return (None, found) if found else ("EC2", [])
+
+    # --- members that create and update share ------------------------------------------------------------------------
+    def _set_configuration(self, service: Service, given: Params, *, whole: bool) -> None:
+        """deploymentConfiguration. `whole`: members left out return to their defaults."""
+        for name, value in given.items():
+            if name not in _CONFIGURATION and value not in (None, [], {}):
+                if name == "alarms" and not value.get("enable"):
+                    continue
+                raise Unmodelled(f"ecs: deploymentConfiguration.{name}={value!r} is not modelled")
+        only(given, "strategy", ("ROLLING",), "ecs: deploymentConfiguration")
+        percents = [given.get("minimumHealthyPercent"), given.get("maximumPercent")]
+        if service.controller != "ECS" and any(value is not None for value in percents):
+            raise invalid(f"Deployment configuration is not supported with the {service.controller} controller.")
+        minimum, maximum = self._percents(service, percents, whole=whole)
+        breaker = given.get("deploymentCircuitBreaker")
+        if breaker is not None and service.controller != "ECS":
+            raise invalid("Deployment circuit breaker is only supported with the ECS deployment controller.")
+        service.minimum, service.maximum = minimum, maximum
+        if breaker is not None:
+            service.configuration["deploymentCircuitBreaker"] = dict(breaker)
+        elif whole:
+            service.configuration.pop("deploymentCircuitBreaker", None)
+
+    def _percents(self, service: Service, given: list[int | None], *, whole: bool) -> tuple[int, int]:
+        defaults = _DEFAULTS[service.strategy]
+        before = defaults if whole else (service.minimum, service.maximum)
+        minimum = before[0] if given[0] is None else given[0]
+        maximum = before[1] if given[1] is None else given[1]
+        if not 0 <= minimum <= 100:
+            raise invalid("minimumHealthyPercent must be between 0 and 100.")
+        if not 100 <= maximum <= 200 and not (service.strategy == "REPLICA" and maximum > 200):
+            raise invalid("maximumPercent must be at least 100.")
+        if service.strategy == "DAEMON" and maximum != 100:
+            raise invalid("maximumPercent must be 100 with the DAEMON scheduling strategy.")
+        if minimum == maximum == 100 and self.engine.options.both_percents_100_refused:
+            raise invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
+        return minimum, maximum
+
+    def _set_placement(self, service: Service, params: Params, definition: TaskDefinition | None) -> None:
+        if params.get("placementConstraints") is not None:
+            limit = placement.MAX_CONSTRAINTS - (len(definition.constraints) if definition else 0)
+            service.constraints = placement.parse_constraints(params["placementConstraints"], limit)
+            service.raw["placementConstraints"] = [dict(item) for item in params["placementConstraints"]]
+        if params.get("placementStrategy") is not None:
+            items = [dict(item) for item in params["placementStrategy"] if item]
+            service.strategies = placement.parse_strategies(items)
+            service.raw["placementStrategy"] = items
+
+    def _set_network(self, service: Service, params: Params, definition: TaskDefinition) -> None:
+        if params.get("networkConfiguration") or "networkConfiguration" not in service.raw:
+            check_network(definition, params)
+        if params.get("networkConfiguration"):
+            inner = {"assignPublicIp": "DISABLED", **params["networkConfiguration"]["awsvpcConfiguration"]}
+            service.raw["networkConfiguration"] = {"awsvpcConfiguration": inner}
+
+    def _set_balancers(self, service: Service, params: Params, definition: TaskDefinition) -> None:
+        balancers = params.get("loadBalancers")
+        if balancers is None:
+            return
+        for item in balancers:
+            if item.get("loadBalancerName") or not item.get("targetGroupArn") or item.get("advancedConfiguration"):
+                raise Unmodelled("ecs: load balancers other than plain target groups are not modelled")
+            container, port = item.get("containerName"), item.get("containerPort")
+            ports = {(mapping.container, mapping.container_port) for mapping in definition.ports}
+            if (container, port) not in ports:
+                raise invalid(f"The container {container} does not have a container port {port} defined.")
+        service.load_balancers = [dict(item) for item in balancers]
+
+    def _set_plain(self, service: Service, params: Params) -> None:
+        grace = params.get("healthCheckGracePeriodSeconds")
+        if grace is not None:
+            if not 0 <= grace <= 2_147_483_647:
+                raise invalid("healthCheckGracePeriodSeconds must be between 0 and 2147483647.")
+            service.grace = float(grace)
+            service.raw["healthCheckGracePeriodSeconds"] = grace
+        for name in ("enableECSManagedTags", "propagateTags", "enableExecuteCommand"):
+            if params.get(name) is not None:
+                service.raw[name] = params[name]
+
+    # --- updating ----------------------------------------------------------------------------------------------------
+    @operation("UpdateService", _UPDATE)
+    def update_service(self, params: Params, call: Call) -> Params:
+        engine = self.engine
+        cluster = engine.store.cluster(params.get("cluster"))
+        service = self._service(cluster, params["service"])
+        if service.status != "ACTIVE":
+            raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
+        self._check_update(service, params)
+        definition = self._next_definition(service, params)
+        if params.get("deploymentConfiguration"):
+            whole = engine.options.partial_configuration_resets
+            self._set_configuration(service, params["deploymentConfiguration"], whole=whole)
+        self._set_placement(service, params, definition)
+        deploys = self._deploys(service, params, definition)
+        if definition is not None:
+            self._set_network(service, params, definition)
+            self._set_balancers(service, params, definition)
+        self._set_plain(service, params)
+        if params.get("availabilityZoneRebalancing"):
+            service.az_rebalancing = params["availabilityZoneRebalancing"]
+        if "capacityProviderStrategy" in params:
+            strategy = self.provider_strategy(cluster, params["capacityProviderStrategy"])
+            service.capacity_strategy, service.launch_type = strategy, None if strategy else "EC2"
+        if "desiredCount" in params and params["desiredCount"] != service.desired:
+            service.desired = params["desiredCount"]
+            service.excess_by = call
+            engine.events.action(service, "SERVICE_DESIRED_COUNT_UPDATED", desiredCount=service.desired)
+        service.blocked = None
+        if deploys and definition is not None:
+            engine.deployments.begin(service, definition, call)
+        engine.scheduler.poke(service)
+        return {"service": render.service(service)}
+
+    def _check_update(self, service: Service, params: Params) -> None:
+        if service.strategy == "DAEMON":
+            for member in ("desiredCount", "placementStrategy"):
+                if params.get(member) is not None:
+                    raise invalid(f"{member} cannot be updated with the DAEMON scheduling strategy.")
+        elif not 0 <= params.get("desiredCount", 0) <= MAX_TASKS:
+            raise invalid(f"DesiredCount must be between 0 and {MAX_TASKS}.")
+        if service.controller != "ECS":
+            for member in (*_CONTROLLED_ELSEWHERE, "capacityProviderStrategy", "availabilityZoneRebalancing"):
+                if params.get(member):
+                    raise invalid(f"Unable to update {member} on services with a {service.controller} controller.")
+        rebalancing = params.get("availabilityZoneRebalancing") or service.az_rebalancing
+        maximum = (params.get("deploymentConfiguration") or {}).get("maximumPercent", service.maximum)
+        if params.get("availabilityZoneRebalancing") == "ENABLED" == rebalancing and (
+            maximum <= 100 or service.strategy == "DAEMON"
+        ):
+            raise invalid("Availability Zone rebalancing requires a maximumPercent above 100.")
+
+    def _next_definition(self, service: Service, params: Params) -> TaskDefinition | None:
+        if params.get("taskDefinition"):
+            return self.definition_named(params["taskDefinition"])
+        return service.primary.definition if service.primary else None
+
+    def _deploys(self, service: Service, params: Params, definition: TaskDefinition | None) -> bool:
+        """Which members start a deployment (ECS API, UpdateService: "This parameter triggers a new deployment")."""
+        if params.get("forceNewDeployment"):
+            return True
+        if service.primary is not None and definition is not service.primary.definition:
+            return True
+        network = params.get("networkConfiguration")
+        if network:
+            inner = {"assignPublicIp": "DISABLED", **network["awsvpcConfiguration"]}
+            if inner != service.raw.get("networkConfiguration", {}).get("awsvpcConfiguration"):
+                return True
+        balancers = params.get("loadBalancers")
+        return balancers is not None and [dict(item) for item in balancers] != service.load_balancers
+
+    @operation("DeleteService", ["cluster", "service", "force"])
+    def delete_service(self, params: Params, call: Call) -> Params:
+        cluster = self.engine.store.cluster(params.get("cluster"))
+        service = self._service(cluster, params["service"])
+        if service.status != "ACTIVE":
+            raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
+        if service.desired > 0 and service.strategy == "REPLICA" and not params.get("force"):
+            raise invalid("The service cannot be stopped while it is scaled above 0.")
+        service.status = "DRAINING"
+        service.desired = 0
+        service.excess_by = call
+        self.engine.scheduler.poke(service)
+        return {"service": render.service(service)}
+
+
+class _Record:
+    def __init__(self, number: int, shown: Params) -> None:
+        self.number = number
+        self.shown = shown

@@ -1,0 +1,310 @@
+"""Where a task is started, which one is stopped, and why a task fits nowhere.
+
+Sources: ECS API: CreateService, UpdateService (placement logic), PlacementStrategy, PlacementConstraint; Amazon ECS
+Developer Guide: task placement, API failure reasons.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from twin.ecs.model import MAX_HOST_PORTS, Constraint, Demand, Host, Service, Task, TaskDefinition
+from twin.ecs.query import compile_expression
+from twin.errors import AwsError
+
+ZONE = "attribute:ecs.availability-zone"
+MAX_STRATEGIES = 5
+MAX_CONSTRAINTS = 10
+_REASONS = ("RESOURCE:CPU", "RESOURCE:MEMORY", "RESOURCE:PORTS", "RESOURCE:ENI", "RESOURCE:GPU")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One task to be placed.
+
+    Attributes:
+        group: its task group, for `distinctInstance`.
+        provider: only instances of this capacity provider, or None.
+        zone: only instances in this zone, or None.
+        subnets: for an `awsvpc` task: instances in these subnets only, or None.
+    """
+
+    definition: TaskDefinition
+    group: str
+    constraints: tuple[Constraint, ...]
+    strategies: tuple[tuple[str, str], ...]
+    service_arn: str | None = None
+    provider: str | None = None
+    zone: str | None = None
+    subnets: frozenset[str] | None = None
+
+    @property
+    def demand(self) -> Demand:
+        return self.definition.demand
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a task fits on no instance: the reason of the closest one, with that instance; none if there is none."""
+
+    reason: str
+    host: Host | None = None
+
+
+@dataclass
+class Candidates:
+    """The instances of a cluster that may take the tasks of one request, kept while several are placed in a row."""
+
+    request: Request
+    hosts: list[Host]
+    refusal: Refusal
+    zones: Counter[str] = field(default_factory=Counter)
+
+
+def parse_constraints(items: Iterable[dict[str, Any]], limit: int = MAX_CONSTRAINTS) -> tuple[Constraint, ...]:
+    """As an API request states them. Raises InvalidParameterException."""
+    found: list[Constraint] = []
+    for item in items:
+        kind = item.get("type")
+        expression = item.get("expression")
+        if kind == "distinctInstance":
+            if expression:
+                raise AwsError("InvalidParameterException", "Expression is not allowed for distinctInstance.")
+            found.append(Constraint("distinctInstance"))
+        elif kind == "memberOf":
+            if not expression:
+                raise AwsError("InvalidParameterException", "Expression is required for memberOf.")
+            found.append(Constraint("memberOf", expression, compile_expression(expression)))
+        else:
+            raise AwsError("InvalidParameterException", f"Unknown placement constraint type '{kind}'.")
+    if len(found) > limit:
+        raise AwsError("InvalidParameterException", f"Placement constraints can have at most {limit} items.")
+    return tuple(found)
+
+
+def parse_strategies(items: Iterable[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """As an API request states them; `host` is `instanceId`. Raises InvalidParameterException."""
+    found: list[tuple[str, str]] = []
+    for item in items:
+        kind = item.get("type", "")
+        given = item.get("field", "")
+        name = "instanceId" if given == "host" else given
+        if kind == "random":
+            name = ""
+        elif kind == "binpack" and name.lower() in ("cpu", "memory"):
+            name = name.lower()
+        elif kind != "spread" or not (name == "instanceId" or name.startswith("attribute:")):
+            raise AwsError("InvalidParameterException", f"Placement strategy {kind!r} with field {given!r} is invalid.")
+        found.append((kind, name))
+    if len(found) > MAX_STRATEGIES:
+        raise AwsError("InvalidParameterException", f"Placement strategies can have at most {MAX_STRATEGIES} items.")
+    return tuple(found)
+
+
+def refusal(host: Host, request: Request) -> str | None:
+    """Why one instance cannot take the task now, in ECS's words; None if it can."""
+    if not host.agent_connected:
+        return "AGENT"
+    return meets_constraints(host, request) or lacks(host, request.demand)
+
+
+def meets_constraints(host: Host, request: Request) -> str | None:
+    """None if the instance meets what does not depend on its free resources."""
+    definition = request.definition
+    if definition.architecture and host.attributes.get("ecs.cpu-architecture") != definition.architecture:
+        return "ATTRIBUTE"
+    if request.subnets is not None and host.subnet_id not in request.subnets:
+        return "ATTRIBUTE"
+    for constraint in request.constraints:
+        if constraint.matches is None:
+            if host.group_counts.get(request.group):
+                return "DistinctInstance placement constraint unsatisfied."
+        elif not constraint.matches(host):
+            return "MemberOf placement constraint unsatisfied."
+    return None
+
+
+def lacks(host: Host, demand: Demand) -> str | None:
+    """The first resource that an instance has too little of; None if the demand fits."""
+    if host.free_cpu < demand.cpu:
+        return "RESOURCE:CPU"
+    if host.free_memory < demand.memory:
+        return "RESOURCE:MEMORY"
+    if demand.host_ports:
+        taken = sum(len(ports) for ports in host.ports.values())
+        if any(port in host.ports[protocol] for protocol, port in demand.host_ports):
+            return "RESOURCE:PORTS"
+        if taken + len(demand.host_ports) > MAX_HOST_PORTS:
+            return "RESOURCE:PORTS"
+    if demand.eni and host.free_enis < 1:
+        return "RESOURCE:ENI"
+    if demand.gpus > len(host.free_gpus):
+        return "RESOURCE:GPU"
+    return None
+
+
+def candidates(hosts: Iterable[Host], request: Request, running: Iterable[Task]) -> Candidates:
+    """The instances that can take the task. `running` are its service's tasks with desired status RUNNING."""
+    fitting: list[Host] = []
+    closest: tuple[int, Refusal] = (-1, Refusal("EMPTY CAPACITY"))
+    for host in hosts:
+        if host.status != "ACTIVE":
+            continue
+        if request.provider is not None and host.capacity_provider != request.provider:
+            continue
+        if request.zone is not None and host.zone != request.zone:
+            continue
+        reason = refusal(host, request)
+        if reason is None:
+            fitting.append(host)
+        else:
+            # the closest instance is the one that met the most: constraints are checked before resources
+            rank = 1 + _REASONS.index(reason) if reason in _REASONS else 0
+            if rank > closest[0]:
+                closest = (rank, Refusal(reason, host))
+    zones = Counter(task.zone for task in running if task.zone is not None)
+    return Candidates(request, fitting, closest[1], zones)
+
+
+def choose(pool: Candidates, rng: Random) -> Host | None:
+    """The instance that the strategies prefer; ties go to the instance registered first. None if none is left."""
+    keys = _keys(pool, rng)
+    best: Host | None = None
+    best_key: tuple[Any, ...] = ()
+    for host in pool.hosts:
+        key = keys(host)
+        if best is None or key < best_key:
+            best, best_key = host, key
+    return best
+
+
+def took(pool: Candidates, host: Host) -> None:
+    """Bring the pool up to date after a task was placed on `host`."""
+    pool.zones[host.zone] += 1
+    if refusal(host, pool.request) is not None:
+        pool.hosts.remove(host)
+
+
+def _keys(pool: Candidates, rng: Random) -> Callable[[Host], tuple[Any, ...]]:
+    strategies = pool.request.strategies or (("spread", ZONE), ("spread", "instanceId"))
+    if strategies == (("spread", ZONE),):
+        strategies = (*strategies, ("spread", "instanceId"))
+    parts = [_key(kind, name, pool, rng) for kind, name in strategies]
+    return lambda host: (*(part(host) for part in parts), host.number)
+
+
+def _key(kind: str, name: str, pool: Candidates, rng: Random) -> Callable[[Host], float]:
+    request = pool.request
+    if kind == "random":
+        return lambda host: rng.random()
+    if kind == "binpack":
+        return (lambda host: host.free_cpu) if name == "cpu" else (lambda host: host.free_memory)
+    counts = _group_counts(request)
+    if name == "instanceId":
+        return counts
+    if name == ZONE:
+        return lambda host: pool.zones[host.zone]
+    attribute = name.removeprefix("attribute:")
+    sums: Counter[str | None] = Counter()
+    for host in pool.hosts:
+        sums[host.attributes.get(attribute)] += int(counts(host))
+    return lambda host: sums[host.attributes.get(attribute)]
+
+
+def _group_counts(request: Request) -> Callable[[Host], float]:
+    service = request.service_arn
+    if service is not None:
+        return lambda host: host.service_counts.get(service, 0)
+    return lambda host: host.group_counts.get(request.group, 0)
+
+
+def stop_order(tasks: Iterable[Task], running: Iterable[Task]) -> list[Task]:
+    """The order in which the scheduler stops some of a service's tasks.
+
+    The zone with the most tasks of the service first, in it the instance with the most; counts follow each stop.
+    """
+    zones: Counter[str | None] = Counter(task.zone for task in running)
+    hosts: Counter[int] = Counter(task.host.number for task in running if task.host)
+    left = list(tasks)
+    ordered: list[Task] = []
+    while left:
+        task = max(left, key=lambda each: (zones[each.zone], _on_host(hosts, each), each.number))
+        left.remove(task)
+        ordered.append(task)
+        zones[task.zone] -= 1
+        if task.host:
+            hosts[task.host.number] -= 1
+    return ordered
+
+
+def _on_host(hosts: Counter[int], task: Task) -> int:
+    return hosts[task.host.number] if task.host else 0
+
+
+def request_for_service(
+    service: Service, definition: TaskDefinition, provider: str | None = None, zone: str | None = None
+) -> Request:
+    network = service.raw.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    subnets = frozenset(network.get("subnets", ())) if definition.network_mode == "awsvpc" else None
+    return Request(
+        definition,
+        service.group,
+        (*definition.constraints, *service.constraints),
+        service.strategies,
+        service.arn,
+        provider,
+        zone,
+        subnets or None,
+    )
+
+
+def occupy(host: Host, task: Task) -> None:
+    """Take a task's resources from its instance, and give its containers their host ports and GPUs."""
+    definition = task.definition
+    demand = definition.demand
+    host.free_cpu -= demand.cpu
+    host.free_memory -= demand.memory
+    host.free_enis -= int(demand.eni)
+    task.gpu_ids = tuple(host.free_gpus[: demand.gpus])
+    del host.free_gpus[: demand.gpus]
+    for protocol, port in demand.host_ports:
+        host.ports[protocol].add(port)
+    for mapping in definition.ports:
+        port = mapping.host_port or mapping.container_port
+        if definition.network_mode == "bridge" and not mapping.host_port:
+            port = host.next_port
+            host.next_port = host.next_port + 1 if host.next_port < 60999 else 32768
+        task.host_ports[(mapping.container, mapping.container_port, mapping.protocol)] = port
+    host.tasks[task.arn] = task
+    host.group_counts[task.group] = host.group_counts.get(task.group, 0) + 1
+    if task.service is not None:
+        count_service(host, task.service.arn, 1)
+
+
+def count_service(host: Host, service_arn: str, change: int) -> None:
+    count = host.service_counts.get(service_arn, 0) + change
+    if count:
+        host.service_counts[service_arn] = count
+    else:
+        host.service_counts.pop(service_arn, None)
+
+
+def release(host: Host, task: Task) -> None:
+    """Give back what a task had; it has stopped."""
+    demand = task.definition.demand
+    host.free_cpu += demand.cpu
+    host.free_memory += demand.memory
+    host.free_enis += int(demand.eni)
+    host.free_gpus = sorted([*host.free_gpus, *task.gpu_ids])
+    for protocol, port in demand.host_ports:
+        host.ports[protocol].discard(port)
+    host.tasks.pop(task.arn, None)
+    count = host.group_counts.get(task.group, 0) - 1
+    if count > 0:
+        host.group_counts[task.group] = count
+    else:
+        host.group_counts.pop(task.group, None)

@@ -1,0 +1,481 @@
+"""The service scheduler: what it starts and what it stops, within minimumHealthyPercent and maximumPercent.
+
+Sources: ECS API: UpdateContainerInstancesState, DeploymentConfiguration, UpdateService (placement and stop order),
+Service (schedulingStrategy, availabilityZoneRebalancing); Amazon ECS Developer Guide: services, service events,
+managed instance draining (daemon tasks stop last), Availability Zone rebalancing, task scale-in protection.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twin.ecs import placement
+from twin.ecs.daemons import Daemons
+from twin.ecs.model import Blocked, Cluster, Deployment, Service, Task
+from twin.ecs.placement import Candidates, Refusal, Request
+
+if TYPE_CHECKING:
+    from twin.ecs.engine import Engine
+
+WORDS = {
+    "RESOURCE:CPU": "has insufficient CPU units available.",
+    "RESOURCE:MEMORY": "has insufficient memory available.",
+    "RESOURCE:PORTS": "is already using a port required by your task.",
+    "RESOURCE:ENI": "has no available elastic network interface.",
+    "RESOURCE:GPU": "has insufficient GPU units available.",
+    "ATTRIBUTE": "is missing an attribute required by your task.",
+}
+MAX_PROVISIONING = 500
+
+
+@dataclass
+class View:
+    """A service's tasks as the scheduler sorts them: every task is in one of `keepers`, `leaving` and `stopping`.
+
+    Attributes:
+        keepers: tasks that stay: of the primary deployment, not failing, not on a draining instance.
+        leaving: tasks to be replaced, as (task, the reason's kind).
+        stopping: tasks that ECS stops already.
+    """
+
+    keepers: list[Task]
+    leaving: list[tuple[Task, str]]
+    stopping: list[Task]
+
+    @property
+    def active(self) -> list[Task]:
+        return [*self.keepers, *(task for task, _ in self.leaving)]
+
+    @property
+    def healthy(self) -> int:
+        return sum(task.healthy for task in self.active)
+
+
+class ServiceScheduler:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: dict[str, dict[str, Task]] = {}
+        self._placing: set[str] = set()
+        self._pauses: dict[str, float] = {}
+        self.daemons = Daemons(engine)
+
+    # --- being told --------------------------------------------------------------------------------------------------
+    def poke(self, service: Service) -> None:
+        """Something about a service changed: look at it soon."""
+        if service.wake is None and service.status != "INACTIVE":
+            engine = self._engine
+            service.wake = engine.later(
+                engine.options.scheduling, lambda: self._awake(service), f"ecs.service:{service.name}"
+            )
+
+    def _awake(self, service: Service) -> None:
+        service.wake = None
+        self.evaluate(service)
+
+    def capacity_changed(self, cluster: Cluster) -> None:
+        """Room may have come up: what could not be placed is tried again."""
+        cluster.epoch += 1
+        for service in self._engine.store.services_of(cluster):
+            if service.blocked is not None:
+                self.poke(service)
+        if self._waiting.get(cluster.name):
+            self._place_soon(cluster)
+
+    # --- one service -------------------------------------------------------------------------------------------------
+    def evaluate(self, service: Service) -> None:
+        """Start and stop what the service's limits allow now."""
+        if service.status == "INACTIVE":
+            return
+        if service.strategy == "DAEMON" and service.status == "ACTIVE":
+            self.daemons.evaluate(service)
+        else:
+            self._stop_pending_on_draining(service)
+            self._rebalance(service)
+            view = self.sort(service)
+            self._stop_excess(service, view)
+            self._stop_leaving(service, view)
+            self._start(service, self.sort(service))
+        self._settle(service)
+
+    def sort(self, service: Service) -> View:
+        """Sort a service's tasks into what stays, what leaves and what stops."""
+        view = View([], [], [])
+        for task in service.tasks.values():
+            if not task.wanted:
+                view.stopping.append(task)
+            elif kind := self._why_leaving(service, task):
+                view.leaving.append((task, kind))
+            else:
+                view.keepers.append(task)
+        return view
+
+    def _why_leaving(self, service: Service, task: Task) -> str | None:
+        protected = self.protected(task)
+        if task.failing:
+            return "failing"
+        if task.deployment is not service.primary and not self._engine.deployments.failed(service) and not protected:
+            return "deployment"
+        if task.host is not None and task.host.status == "DRAINING":
+            return None if protected and self._engine.options.protection_holds_draining else "draining"
+        return None
+
+    def protected(self, task: Task) -> bool:
+        """Whether task protection (UpdateTaskProtection) is on and has not expired."""
+        until = task.protected_until
+        return until is not None and until > self._engine.kernel.clock.now()
+
+    # --- stopping ----------------------------------------------------------------------------------------------------
+    def _stop(self, task: Task, kind: str) -> None:
+        service, deployment = task.service, task.deployment
+        assert service is not None
+        cause = service.excess_by
+        if kind == "draining" and task.host is not None:
+            cause = task.host.drained_by
+        elif kind == "deployment" and service.primary is not None:
+            cause = service.primary.cause
+        elif kind == "failing":
+            cause = None
+        reason = f"Scaling activity initiated by (deployment {deployment.id if deployment else 'none'})"
+        if kind == "failing":
+            target = task.targets[0].group_arn if task.target_failed and task.targets else None
+            reason = f"Task failed ELB health checks in (target-group {target})"
+            if target is None:
+                reason = "Task failed container health checks"
+            self._engine.deployments.task_failed(task)
+        self._engine.lifecycle.stop(task, "ServiceSchedulerInitiated", reason, cause)
+        self._engine.events.message(service, f"has stopped 1 running tasks: (task {task.id}).")
+
+    def _stop_pending_on_draining(self, service: Service) -> None:
+        """ECS API, UpdateContainerInstancesState: service tasks that are PENDING there are stopped immediately."""
+        for task in list(service.tasks.values()):
+            draining = task.host is not None and task.host.status == "DRAINING"
+            if draining and task.wanted and task.last_status in ("PROVISIONING", "PENDING", "ACTIVATING"):
+                self._stop(task, "draining")
+
+    def _stop_excess(self, service: Service, view: View) -> None:
+        """More tasks stay than are wanted: the desired count fell, a host came back, or zones were evened out."""
+        wanted = service.desired + (1 if service.rebalance_zone else 0)
+        excess = len(view.keepers) - wanted
+        if excess <= 0:
+            return
+        free = [task for task in view.keepers if not self.protected(task)]
+        unhealthy = [task for task in free if not task.healthy]
+        healthy = placement.stop_order([task for task in free if task.healthy], view.active)
+        room = view.healthy - service.lower_limit
+        for task in [*reversed(unhealthy), *healthy][:excess]:
+            if task.healthy:
+                if room <= 0:
+                    break
+                room -= 1
+            self._stop(task, "excess")
+            view.keepers.remove(task)
+            view.stopping.append(task)
+
+    def _stop_leaving(self, service: Service, view: View) -> None:
+        """Stop what must be replaced, as far as the lower limit allows; what is not healthy does not count for it."""
+        room = view.healthy - service.lower_limit
+        kinds = {task.arn: kind for task, kind in view.leaving}
+        ready = [task for task, kind in view.leaving if not task.healthy and self._may_stop(service, view, task, kind)]
+        healthy = placement.stop_order([task for task, _ in view.leaving if task.healthy], view.active)
+        for task in [*ready, *healthy[: max(0, room)]]:
+            self._stop(task, kinds[task.arn])
+
+    def _may_stop(self, service: Service, view: View, task: Task, kind: str) -> bool:
+        """Failing tasks that served once are replaced by starting first, where the upper limit leaves room for it."""
+        if kind != "failing" or not task.was_healthy:
+            return True
+        if sum(each.healthy for each in view.keepers) >= service.desired:
+            return True
+        others_stop = bool(view.stopping)
+        first = next(each for each, why in view.leaving if why == "failing" and each.was_healthy)
+        return self._room(service, view) <= 0 and not others_stop and task is first
+
+    # --- starting ----------------------------------------------------------------------------------------------------
+    def _room(self, service: Service, view: View) -> int:
+        stopping = len(view.stopping) if self._engine.options.stopping_counts_to_maximum else 0
+        return service.upper_limit - len(view.keepers) - len(view.leaving) - stopping
+
+    def _start(self, service: Service, view: View) -> None:
+        deployment = service.primary
+        wanted = service.desired + (1 if service.rebalance_zone else 0)
+        count = min(wanted - len(view.keepers), self._room(service, view))
+        if count <= 0 or deployment is None or service.status != "ACTIVE" or deployment.rollout == "FAILED":
+            if wanted <= len(view.keepers):
+                service.blocked = None
+            return
+        if deployment.not_before > self._engine.elapsed:
+            self._retry(service, deployment.not_before - self._engine.elapsed)
+            return
+        blocked = service.blocked
+        if blocked and blocked.epoch == service.cluster.epoch and blocked.retry_at > self._engine.elapsed:
+            return
+        self._place_tasks(service, deployment, count, view)
+
+    def _place_tasks(self, service: Service, deployment: Deployment, count: int, view: View) -> None:
+        engine = self._engine
+        pools: dict[str | None, Candidates] = {}
+        active = view.active
+        providers = Counter(task.capacity_provider for task in active)
+        started: list[Task] = []
+        for _ in range(count):
+            provider = self.pick_provider(service.capacity_strategy, providers)
+            if provider not in pools:
+                request = placement.request_for_service(
+                    service, deployment.definition, provider, service.rebalance_zone
+                )
+                hosts = engine.store.cluster_hosts[service.cluster.name]
+                pools[provider] = placement.candidates(hosts, request, active)
+            pool = pools[provider]
+            host = placement.choose(pool, engine.placement_rng)
+            if host is None and (provider is None or service.rebalance_zone or not self._may_wait(service.cluster)):
+                self._blocked(service, pool.refusal)
+                break
+            task = self.new_task(
+                service.cluster,
+                pool.request,
+                provider=provider,
+                started_by=deployment.id,
+                service=service,
+                deployment=deployment,
+            )
+            started.append(task)
+            providers[provider] += 1
+            if host is None:
+                self.wait(task)
+            else:
+                engine.lifecycle.place(task, host)
+                placement.took(pool, host)
+        else:
+            service.blocked = None
+        if started:
+            ids = " ".join(f"(task {task.id})" for task in started)
+            engine.events.message(service, f"has started {len(started)} tasks: {ids}.")
+
+    def pick_provider(self, strategy: list[dict[str, object]], used: Counter[str | None]) -> str | None:
+        """The capacity provider of the next task: bases first, then by weight. None without a strategy.
+
+        Source: ECS API: CapacityProviderStrategyItem.
+        """
+        for item in strategy:
+            if used[str(item["capacityProvider"])] < int(str(item.get("base", 0))):
+                return str(item["capacityProvider"])
+        weighted = [item for item in strategy if int(str(item.get("weight", 0))) > 0]
+        if not weighted:
+            return None
+
+        def load(item: dict[str, object]) -> float:
+            above = used[str(item["capacityProvider"])] - int(str(item.get("base", 0)))
+            return above / int(str(item["weight"]))
+
+        return str(min(weighted, key=load)["capacityProvider"])
+
+    def new_task(
+        self,
+        cluster: Cluster,
+        request: Request,
+        *,
+        provider: str | None,
+        started_by: str | None,
+        service: Service | None = None,
+        deployment: Deployment | None = None,
+    ) -> Task:
+        """A task in PROVISIONING, without an instance yet."""
+        engine = self._engine
+        now = engine.kernel.clock.now()
+        task_id = engine.new_id()
+        definition = request.definition
+        task = Task(
+            number=engine.store.next_number(),
+            arn=engine.kernel.arn("ecs", f"task/{cluster.name}/{task_id}"),
+            cluster=cluster,
+            definition=definition,
+            group=request.group,
+            created_at=now,
+            updated_at=now,
+            service=service,
+            deployment=deployment,
+            capacity_provider=provider,
+            constraints=request.constraints,
+            strategies=request.strategies,
+            started_by=started_by,
+            container_ids=tuple(f"{task_id[:30]}{number:02x}" for number in range(len(definition.images))),
+        )
+        engine.store.add_task(task)
+        if service is not None:
+            service.tasks[task.arn] = task
+        return task
+
+    # --- tasks that wait for capacity --------------------------------------------------------------------------------
+    def _may_wait(self, cluster: Cluster) -> bool:
+        return len(self._waiting.get(cluster.name, ())) < MAX_PROVISIONING
+
+    def wait(self, task: Task) -> None:
+        """A task of a capacity-provider strategy waits in PROVISIONING until its provider has room."""
+        self._waiting.setdefault(task.cluster.name, {})[task.arn] = task
+        self._engine.events.task(task)
+        self._retry_waiting(task.cluster)
+
+    def waiting(self, cluster: Cluster) -> list[Task]:
+        """The tasks in PROVISIONING that wait for capacity, oldest first."""
+        tasks = self._waiting.get(cluster.name, {})
+        return [task for task in tasks.values() if task.wanted and task.host is None]
+
+    def _place_soon(self, cluster: Cluster) -> None:
+        if cluster.name not in self._placing:
+            self._placing.add(cluster.name)
+            engine = self._engine
+            engine.later(engine.options.scheduling, lambda: self._place_waiting(cluster), f"ecs.place:{cluster.name}")
+
+    def _place_waiting(self, cluster: Cluster) -> None:
+        self._placing.discard(cluster.name)
+        engine = self._engine
+        left: dict[str, Task] = {}
+        for task in self.waiting(cluster):
+            request = self.request_of(task)
+            running = engine.store.task_index("service", task.service.arn, "RUNNING") if task.service else ()
+            pool = placement.candidates(engine.store.cluster_hosts[cluster.name], request, running)
+            host = placement.choose(pool, engine.placement_rng)
+            if host is None:
+                left[task.arn] = task
+            else:
+                engine.lifecycle.place(task, host)
+        self._waiting[cluster.name] = left
+        if not left:
+            self._pauses.pop(cluster.name, None)
+
+    def request_of(self, task: Task) -> Request:
+        if task.service is not None:
+            return placement.request_for_service(task.service, task.definition, task.capacity_provider)
+        return Request(task.definition, task.group, task.constraints, task.strategies, provider=task.capacity_provider)
+
+    def _retry_waiting(self, cluster: Cluster) -> None:
+        if cluster.name in self._pauses:
+            return
+        options = self._engine.options
+        self._pauses[cluster.name] = options.placement_retry
+
+        def again() -> None:
+            if self.waiting(cluster):
+                self._place_waiting(cluster)
+            pause = self._pauses.pop(cluster.name, None)
+            if self.waiting(cluster) and pause is not None:
+                self._pauses[cluster.name] = min(options.placement_retry_most, pause * 2)
+                self._engine.background(self._pauses[cluster.name], again, f"ecs.place:{cluster.name}")
+
+        self._engine.background(options.placement_retry, again, f"ecs.place:{cluster.name}")
+
+    # --- failed placement --------------------------------------------------------------------------------------------
+    def _blocked(self, service: Service, why: Refusal) -> None:
+        options = self._engine.options
+        same = service.blocked is not None and service.blocked.reason == why.reason
+        pause = options.placement_retry
+        if same and service.blocked is not None:
+            pause = min(options.placement_retry_most, service.blocked.pause * 2)
+        service.blocked = Blocked(why.reason, service.cluster.epoch, pause, self._engine.elapsed + pause)
+        self.report_blocked(service, why)
+        if service.rebalance_zone:
+            service.rebalance_zone = None
+            return
+        self._retry(service, pause)
+
+    def report_blocked(self, service: Service, why: Refusal) -> None:
+        """Say that a task could not be placed, and why."""
+        arns = [why.host.arn] if why.host else []
+        self._engine.events.action(
+            service, "SERVICE_TASK_PLACEMENT_FAILURE", "ERROR", containerInstanceArns=arns, reason=why.reason
+        )
+        text = "was unable to place a task because no container instance met all of its requirements."
+        if why.host is None:
+            text += " Reason: No Container Instances were found in your cluster."
+        else:
+            words = WORDS.get(why.reason, f'encountered error "{why.reason}".')
+            text += f" The closest matching (container-instance {why.host.id}) {words}"
+        self._engine.events.message(service, text)
+        if self._engine.kernel.settled:
+            self._engine.kernel.note(
+                "service.blocked",
+                f"{service.name}: no host for a task: {why.reason}",
+                service=service.arn,
+                reason=why.reason,
+                instance=why.host.instance_id if why.host else None,
+            )
+
+    def _retry(self, service: Service, seconds: float) -> None:
+        if service.retry is not None:
+            service.retry.cancel()
+        service.retry = self._engine.background(seconds, lambda: self.evaluate(service), f"ecs.retry:{service.name}")
+
+    # --- steady state, zones -----------------------------------------------------------------------------------------
+    def _settle(self, service: Service) -> None:
+        if service.status == "DRAINING" and not service.tasks:
+            service.status = "INACTIVE"
+            self._engine.store.remove_service(service)
+            return
+        view = self.sort(service)
+        steady = (
+            not view.leaving
+            and not view.stopping
+            and len(view.keepers) == service.desired
+            and view.healthy == service.desired
+            and service.rebalance_zone is None
+        )
+        if steady and not service.steady:
+            self._engine.events.action(service, "SERVICE_STEADY_STATE")
+            self._engine.events.message(service, "has reached a steady state.")
+        service.steady = steady
+        self._engine.deployments.check(service)
+        if steady and service.rebalance_check is None and self._uneven(service):
+            options = self._engine.options
+            name = f"ecs.rebalance:{service.name}"
+            service.rebalance_check = self._engine.background(
+                options.rebalance_after, lambda: self._check_zones(service), name
+            )
+
+    def _check_zones(self, service: Service) -> None:
+        service.rebalance_check = None
+        zone = self._uneven(service)
+        if not service.steady or zone is None:
+            return
+        service.rebalance_zone = zone
+        service.excess_by = None
+        self._engine.events.action(service, "SERVICE_REBALANCING_STARTED")
+        self._engine.events.message(service, "is not AZ balanced. AZ Rebalancing in progress.")
+        self.poke(service)
+
+    def _rebalance(self, service: Service) -> None:
+        """Once the extra task of a rebalancing is healthy it is one too many, and the fullest zone loses one."""
+        if service.rebalance_zone is None:
+            return
+        view = self.sort(service)
+        if view.leaving or len(view.keepers) < service.desired:
+            service.rebalance_zone = None  # there is other work now; the spread is looked at again in steady state
+        elif len(view.keepers) > service.desired and all(task.healthy for task in view.keepers):
+            service.rebalance_zone = None
+            self._engine.events.action(service, "SERVICE_REBALANCING_COMPLETED")
+            self._engine.events.message(service, "is AZ balanced.")
+
+    def _uneven(self, service: Service) -> str | None:
+        """The zone that lacks tasks, if the spread is uneven and ECS evens it out for this service."""
+        spread = service.strategies[:1] in ((), (("spread", placement.ZONE),))
+        if service.az_rebalancing != "ENABLED" or service.strategy != "REPLICA" or not spread:
+            return None
+        if service.primary is None or service.upper_limit <= service.desired or service.controller != "ECS":
+            return None
+        if any("ecs.availability-zone" in (item.expression or "") for item in service.constraints):
+            return None
+        request = placement.request_for_service(service, service.primary.definition)
+        counts = dict.fromkeys(self._zones(service.cluster, request), 0)
+        for task in service.tasks.values():
+            if task.zone in counts:
+                counts[task.zone] += 1
+        if len(counts) < 2 or max(counts.values()) - min(counts.values()) < 2:
+            return None
+        return min(sorted(counts), key=lambda zone: counts[zone])
+
+    def _zones(self, cluster: Cluster, request: Request) -> Iterable[str]:
+        hosts = self._engine.store.cluster_hosts[cluster.name]
+        meets = (host for host in hosts if host.may_take_tasks and not placement.meets_constraints(host, request))
+        return sorted({host.zone for host in meets})
