@@ -74,7 +74,9 @@ def arrow_broken(module: str, imported: str) -> str | None:
 # decision. Everything else in a capability is a plain function of plain data.
 EDGES = {
     "caretaker.hosts.survey",
+    "caretaker.hosts.desk",
     "caretaker.hosts.steps",
+    "caretaker.hosts.undo",
     "caretaker.inbound.resolve",
 }
 
