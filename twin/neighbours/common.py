@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Bus(Protocol):
     """The event bus, as far as AWS services publish on it."""
 
-    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]) -> Any: ...
+    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: list[str]) -> object: ...
 
 
 def after(kernel: Kernel, seconds: float, fn: Callable[[], object], *, name: str, background: bool = False) -> None:
@@ -31,7 +31,7 @@ def after(kernel: Kernel, seconds: float, fn: Callable[[], object], *, name: str
 
 
 def emit(
-    kernel: Kernel, bus: Bus, source: str, detail_type: str, detail: Mapping[str, Any], resources: Sequence[str]
+    kernel: Kernel, bus: Bus, source: str, detail_type: str, detail: Mapping[str, Any], resources: list[str]
 ) -> None:
     """Publish an event of AWS; what happens while the world is being built is nobody's news."""
     if kernel.settled:

@@ -142,7 +142,8 @@ class Elbv2(Api):
         return target is not None and target.state == "healthy" and group.uses(target)
 
     def on_change(self, target_group_arn: str, target_id: str, port: int, callback: Callable[..., None]) -> None:
-        """Call `callback(healthy)` whenever the target becomes healthy or ceases to be, until it is gone."""
+        """Call `callback(state)` when the target becomes `healthy` or `unhealthy`, and when a healthy one becomes
+        `draining`, until it is gone."""
         self._targets.on_change((target_group_arn, target_id, port), callback)
 
     def probe_changed(self, target_group_arn: str, target_id: str, port: int) -> None:

@@ -47,6 +47,7 @@ class AutoScalingOptions:
             desired capacity again. Unverified; AWS accepts such a call without error.
         evaluation: period of managed scaling's metric.
         scale_in_after: consecutive seconds below target before managed scaling scales in (15 one-minute datapoints).
+        metric_delay: how old a datapoint of managed scaling's metric is when it is acted upon.
     """
 
     reaction: float = 5.0
@@ -61,6 +62,7 @@ class AutoScalingOptions:
     repeated_terminate_decrements: bool = True
     evaluation: float = 60.0
     scale_in_after: float = 900.0
+    metric_delay: float = 60.0
 
 
 @dataclass
@@ -164,7 +166,8 @@ class Member:
 class Kinds:
     """What a group may launch, and the split between On-Demand and Spot.
 
-    `overrides` are types in order of priority (none: the launch template's own type); `base` and `percent` are OnDemandBaseCapacity and OnDemandPercentageAboveBaseCapacity.
+    `overrides` are types in order of priority (none: the launch template's own type); `base` and `percent` are
+    OnDemandBaseCapacity and OnDemandPercentageAboveBaseCapacity.
     """
 
     template_id: str

@@ -6,9 +6,9 @@ Sources: ECS developer guide ("Amazon ECS cluster auto scaling", "Managed instan
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twin.kernel.kernel import Kernel
@@ -43,17 +43,61 @@ class CapacityProvider:
     drains: bool = False
 
 
+@dataclass(frozen=True)
+class Need:
+    """What the tasks of a capacity provider need now.
+
+    Attributes:
+        occupied: ids of the EC2 instances on which a task runs or starts that is not a daemon's.
+        registered: how many container instances the provider has.
+        missing: how many instances, beyond the registered ones, its waiting (PROVISIONING) tasks need.
+    """
+
+    occupied: Sequence[str]
+    registered: int
+    missing: int
+
+
 class CapacityDemand(Protocol):
-    """What ECS knows of a capacity provider's need."""
+    """What ECS tells and does for a capacity provider."""
 
-    def occupied(self, provider_name: str) -> Sequence[str]:
-        """Ids of the EC2 instances that run or start a task which is not a daemon's."""
-
-    def instances_missing(self, provider_name: str) -> int:
-        """How many instances, beyond those that exist, the provider's waiting (PROVISIONING) tasks need."""
+    def need(self, provider_name: str) -> Need:
+        """What its tasks need now."""
 
     def drain(self, instance_id: str, done: Callable[[], None]) -> None:
         """Managed draining: set the host DRAINING, and call `done` once no task but daemons' is left on it."""
+
+
+@dataclass(frozen=True)
+class _Datapoint:
+    """CapacityProviderReservation at a moment: `needed` (M) of `present` (N) instances.
+
+    Without instances the metric is 100 if nothing waits, 200 if something does (AWS containers blog on cluster auto
+    scaling): as one needed, or two, of one.
+    """
+
+    at: float
+    needed: int
+    present: int
+
+    @property
+    def reservation(self) -> float:
+        """Percent."""
+        return 100.0 * self.needed / self.present
+
+    def size(self, target: int) -> int:
+        """The number of instances that brings the metric to `target` percent."""
+        return -(-100 * self.needed // target)
+
+
+def _datapoint(now: float, group: Group, need: Need) -> _Datapoint:
+    present = len(group.live)
+    if present == 0:
+        return _Datapoint(now, 2 if need.missing else 1, 1)
+    occupied = set(need.occupied)
+    in_use = sum(member.instance_id in occupied for member in group.live)
+    needed = need.registered + need.missing if need.missing else in_use
+    return _Datapoint(now, needed, present)
 
 
 @dataclass
@@ -62,6 +106,7 @@ class _Managed:
     demand: CapacityDemand
     group: Group
     low_since: float | None = None
+    datapoints: deque[_Datapoint] = field(default_factory=deque)
     removed: bool = False
 
 
@@ -101,11 +146,11 @@ class ManagedScaling:
     def _evaluate(self, one: _Managed) -> None:
         if one.removed or one.group.deleted:
             return
-        occupied = set(one.demand.occupied(one.provider.name))
+        need = one.demand.need(one.provider.name)
         if one.provider.protects:
-            self._protect(one.group, occupied)
-        if one.provider.scaling and one.group.runs("AlarmNotification"):
-            self._scale(one, occupied)
+            self._protect(one.group, set(need.occupied))
+        if one.provider.scaling:
+            self._scale(one, need)
         self._again(one)
 
     def _protect(self, group: Group, occupied: set[str]) -> None:
@@ -119,53 +164,53 @@ class ManagedScaling:
         if changed:
             self.fleet.protection_changed(group)
 
-    def _scale(self, one: _Managed, occupied: set[str]) -> None:
-        reservation = self._reservation(one, occupied)
-        now = self.kernel.clock.elapsed
-        if reservation >= one.provider.target:
+    def _scale(self, one: _Managed, need: Need) -> None:
+        now, target = self.kernel.clock.elapsed, one.provider.target
+        one.datapoints.append(_datapoint(now, one.group, need))
+        point = self._newest(one, now - self.options.metric_delay)
+        if point is None:
+            return
+        if point.reservation >= target:
             one.low_since = None
-        if reservation > one.provider.target:
-            self._scale_out(one, reservation)
-        elif reservation < one.provider.target:
-            one.low_since = now if one.low_since is None else one.low_since
-            # the alarm needs all datapoints of the period, the first included
-            if now - one.low_since >= self.options.scale_in_after - self.options.evaluation:
-                self._scale_in(one, reservation)
+        elif one.low_since is None:
+            one.low_since = now
+        if not one.group.runs("AlarmNotification"):
+            return
+        if point.reservation > target:
+            self._scale_out(one, point)
+        # the alarm needs all datapoints of the period, the first included
+        elif one.low_since is not None and now - one.low_since >= self.options.scale_in_after - self.options.evaluation:
+            self._scale_in(one, point)
 
-    def _reservation(self, one: _Managed, occupied: set[str]) -> float:
-        """CapacityProviderReservation. Without instances: 100 if nothing waits, 200 if something does."""
-        present = len(one.group.live)
-        missing = one.demand.instances_missing(one.provider.name)
-        if present == 0:
-            return 200.0 if missing else 100.0
-        here = sum(member.instance_id in occupied for member in one.group.live)
-        needed = present + missing if missing else here
-        return needed / present * 100.0
+    @staticmethod
+    def _newest(one: _Managed, until: float) -> _Datapoint | None:
+        """The newest datapoint that CloudWatch has by now; older ones are dropped."""
+        while len(one.datapoints) > 1 and one.datapoints[1].at <= until:
+            one.datapoints.popleft()
+        return one.datapoints[0] if one.datapoints and one.datapoints[0].at <= until else None
 
-    def _scale_out(self, one: _Managed, reservation: float) -> None:
+    def _scale_out(self, one: _Managed, point: _Datapoint) -> None:
+        """To the size that the datapoint asks for; instances on their way or warming up count as there."""
         group, provider = one.group, one.provider
-        warming = any(self._warming(member, provider) for member in group.live)
-        if len(group.live) < group.desired or (warming and reservation <= 100.0):
-            return  # what is on its way counts
-        wanted = math.ceil(max(1, len(group.live)) * reservation / provider.target) - len(group.live)
-        step = max(provider.min_step, min(provider.max_step, wanted))
-        desired = min(group.maximum, group.desired + step)
-        self._set(one, desired, f"in alarm state for managed scaling of capacity provider {provider.name}")
+        wanted = point.size(provider.target) - group.desired
+        if wanted > 0:
+            step = max(provider.min_step, min(provider.max_step, wanted))
+            self._set(one, min(group.maximum, group.desired + step))
+
+    def _scale_in(self, one: _Managed, point: _Datapoint) -> None:
+        group = one.group
+        if not any(self._warming(member, one.provider) for member in group.live):
+            self._set(one, max(group.minimum, min(group.desired, point.size(one.provider.target))))
 
     def _warming(self, member: Member, provider: CapacityProvider) -> bool:
         if member.in_service_at is None:
             return True
         return (self.kernel.clock.now() - member.in_service_at).total_seconds() < provider.warmup
 
-    def _scale_in(self, one: _Managed, reservation: float) -> None:
-        group = one.group
-        wanted = math.ceil(len(group.live) * reservation / one.provider.target)
-        desired = max(group.minimum, min(group.desired, wanted))
-        self._set(one, desired, f"in alarm state for managed scaling of capacity provider {one.provider.name}")
-
-    def _set(self, one: _Managed, desired: int, text: str) -> None:
+    def _set(self, one: _Managed, desired: int) -> None:
         if desired != one.group.desired:
-            self.fleet.set_desired(one.group, desired, f"a monitor alarm was {text}", None)
+            text = f"a monitor alarm of capacity provider {one.provider.name}'s managed scaling was in state ALARM"
+            self.fleet.set_desired(one.group, desired, text, None)
 
     def _hook_begins(self, group: Group, member: Member, hook: LifecycleHook) -> None:
         """Managed draining answers its own hook when the host has drained."""

@@ -80,7 +80,7 @@ class TargetGroup:
 
 
 class Targets:
-    """The life of targets. `on_change` callbacks get one argument: whether the target is healthy now."""
+    """The life of targets. `on_change` callbacks get one argument: the target's new state."""
 
     def __init__(self, kernel: Kernel, options: Elbv2Options) -> None:
         self.kernel = kernel
@@ -192,8 +192,8 @@ class Targets:
             self.kernel.note(
                 f"target.{state}", f"target {where} of {group.name} is {state}", target_group=group.arn, target=where
             )
-        if "healthy" in (was, state):
-            self._tell(group, target, state == "healthy")
+        if "healthy" in (was, state) or state == "unhealthy":
+            self._tell(group, target)
 
     def _forget(self, group: TargetGroup, target: Target) -> None:
         target.turn += 1
@@ -203,9 +203,9 @@ class Targets:
         for callback in done:
             callback()
 
-    def _tell(self, group: TargetGroup, target: Target, healthy: bool) -> None:
+    def _tell(self, group: TargetGroup, target: Target) -> None:
         for callback in list(self._callbacks.get((group.arn, target.target_id, target.port), ())):
-            callback(healthy)
+            callback(target.state)
 
 
 _SHOWN: dict[str, tuple[str, str]] = {
