@@ -80,6 +80,8 @@ def why_leaving(view: View, host: Host) -> str:
     """Why a host cannot be counted on to stay and take tasks, "" if it can."""
     if host.instance_id in view.batch:
         return "it is one of those that go"
+    if not host.instance_id:
+        return "it is no EC2 instance"
     if host.status != "ACTIVE":
         return f"it is {host.status}"
     if not host.agent_connected:
@@ -100,7 +102,7 @@ def board_of(view: View, staying: Iterable[Host]) -> Board:
     leaving: dict[str, dict[str, int]] = {}
     for task in view.survey.tasks:
         host = view.by_arn.get(task.host_arn)
-        if host is None or task.stopping or task.stopped:
+        if host is None or task.stopped:  # one that is told to stop still has its place
             continue
         if host.instance_id in view.batch:
             by_zone = leaving.setdefault(task.group, {})
