@@ -240,6 +240,8 @@ class _Queue:
         self.fields = tuple(
             item.field.removeprefix("attribute:") for item in self.strategies if _spreads_attribute(item)
         )
+        self.parts = tuple(_rank_part(item) for item in self.strategies if _ranks_hosts(item))
+        self.there = {at: self.hosts[at].groups[kind.group] for at in state.board.where.get(kind.group, ())}
         self.suitable = frozenset(state.board.suitable(kind))
         self.dynamic = any(item.type == "memberOf" and parse(item.expression).dynamic for item in kind.constraints)
         self.dropped: set[int] = set()
@@ -269,16 +271,18 @@ class _Queue:
     def bucket(self, at: int) -> tuple[str, ...]:
         """Values of the attributes that tasks are spread over."""
         host = self.hosts[at]
+        if self.fields == (ZONE,):
+            return (host.zone,)
         return tuple(host.zone if name == ZONE else host.attributes.get(name, "") for name in self.fields)
 
     def rank(self, at: int) -> Key:
         """Rank of a host within its bucket; the least is chosen."""
         own: list[float] = []
-        for item in self.strategies:
-            if item.type == "spread" and not _spreads_attribute(item):
-                own.append(self.state.count(self.kind.group, at))
-            elif item.type == "binpack":
-                own.append(self.state.cpu[at] if item.field.lower() == "cpu" else self.state.memory[at])
+        for part in self.parts:
+            if part == "count":
+                own.append(self.there.get(at, 0) + self.state.added.get(self.kind.group, {}).get(at, 0))
+            else:
+                own.append(self.state.cpu[at] if part == "cpu" else self.state.memory[at])
         if self.order.strategies:
             own.append(self.order.tie * self.hosts[at].free.memory)
         return tuple(own)
@@ -291,7 +295,7 @@ class _Queue:
             if _spreads_attribute(item):
                 value, by_value = next(places)
                 whole.append(by_value.get(value, 0))
-            elif item.type in ("spread", "binpack"):
+            elif _ranks_hosts(item):
                 whole.append(next(inner))
         return (*whole, *inner)
 
@@ -334,6 +338,17 @@ class _Queue:
 
 def _spreads_attribute(item: Strategy) -> bool:
     return item.type == "spread" and item.field.startswith("attribute:")
+
+
+def _ranks_hosts(item: Strategy) -> bool:
+    """Whether a strategy tells apart hosts that agree in every attribute that is spread over."""
+    return item.type == "binpack" or (item.type == "spread" and not _spreads_attribute(item))
+
+
+def _rank_part(item: Strategy) -> str:
+    if item.type == "spread":
+        return "count"
+    return "cpu" if item.field.lower() == "cpu" else "memory"
 
 
 def simulate(board: Board, items: Sequence[Item], order: Order) -> Outcome:
