@@ -231,14 +231,13 @@ def _function_name(name_or_arn: str) -> str:
 
 def _lambda_version(site: Site, logical_id: str, properties: Properties) -> tuple[str, Mapping[str, Any]]:
     name = _function_name(properties["FunctionName"])
-    number = site.functions.publish_version(name)
-    arn = f"{_function_arn(site, name)}:{number}"
-    return arn, {"Version": number, "FunctionArn": arn}
+    arn = site.functions.publish_version(_function_arn(site, name))
+    return arn, {"Version": arn.rpartition(":")[2], "FunctionArn": arn}
 
 
 def _lambda_alias(site: Site, logical_id: str, properties: Properties) -> tuple[str, Mapping[str, Any]]:
     name = _function_name(properties["FunctionName"])
-    arn = site.functions.add_alias(name, properties["Name"], properties["FunctionVersion"])
+    arn = site.functions.add_alias(properties["Name"], f"{_function_arn(site, name)}:{properties['FunctionVersion']}")
     return arn, {"AliasArn": arn}
 
 
