@@ -261,14 +261,15 @@ def _subnet_zones(reads: Gathering, services: Iterable[Json]) -> dict[str, str]:
 # --- looks -----------------------------------------------------------------------------------------------------------
 
 
+def hosts_now(cluster: str, instances: Sequence[str]) -> dict[str, Host]:
+    """Container instances by EC2 instance id; one that is not registered (any more) is absent."""
+    hosts = [Host.from_ecs(item) for item in ecs.find_container_instances(cluster, instances).items]
+    return {host.instance_id: host for host in sorted(hosts, key=lambda host: host.instance_id)}
+
+
 def look_at_hosts(cluster: str, instances: Sequence[str], at: datetime) -> Look:
     """The container instances of EC2 instances, and the instances themselves."""
-    hosts = [Host.from_ecs(item) for item in ecs.find_container_instances(cluster, instances).items]
-    return Look(
-        at=at,
-        hosts={host.instance_id: host for host in sorted(hosts, key=lambda host: host.instance_id)},
-        instances=instance_states(instances),
-    )
+    return Look(at=at, hosts=hosts_now(cluster, instances), instances=instance_states(instances))
 
 
 def instance_states(instances: Sequence[str]) -> dict[str, str]:

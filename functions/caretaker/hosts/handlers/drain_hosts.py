@@ -6,7 +6,7 @@ from typing import Any
 
 from caretaker.hosts.desk import open_desk, still_wanted, the_plan
 from caretaker.hosts.steps import drain
-from caretaker.hosts.survey import look_at_hosts
+from caretaker.hosts.survey import hosts_now
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -18,5 +18,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     desk = open_desk(event)
     still_wanted(desk)
-    look = look_at_hosts(desk.work.cluster, the_plan(desk).batch, desk.now)
-    return dict(drain(desk, look.hosts))
+    return dict(drain(desk, hosts_now(desk.work.cluster, the_plan(desk).batch)))
