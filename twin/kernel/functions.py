@@ -215,20 +215,20 @@ class Functions(Api):
         function = self._functions[name]
         function.spec = function.versions[LATEST] = replace(function.spec, **changes)
 
-    def publish_version(self, name: str) -> str:
-        """Publish `$LATEST` as the next version; returns its number."""
-        function = self._functions[name]
+    def publish_version(self, function_arn: str) -> str:
+        """Publish `$LATEST` as the next version; returns the version's ARN."""
+        function = self._functions[self._resolve(function_arn)[0].name]
         number = str(len(function.versions))
         function.versions[number] = function.spec
-        return number
+        return f"{function.spec.arn}:{number}"
 
-    def add_alias(self, name: str, alias: str, version: str) -> str:
+    def add_alias(self, alias: str, version_arn: str) -> str:
         """Point an alias at a version; returns the alias's ARN."""
-        function = self._functions[name]
-        if version not in function.versions:
-            raise WorldError(f"alias {alias} of {name}: there is no version {version}")
-        function.aliases[alias] = version
-        return f"{function.spec.arn}:{alias}"
+        spec, version = self._resolve(version_arn)
+        if version == LATEST or not version_arn.endswith(f":{version}"):
+            raise WorldError(f"alias {alias}: {version_arn} is not a version")
+        self._functions[spec.name].aliases[alias] = version
+        return f"{spec.arn}:{alias}"
 
     def spec(self, name_or_arn: str) -> FunctionSpec:
         """The function behind a name or ARN, also of a version or alias."""

@@ -29,6 +29,7 @@ from moto.stepfunctions.parser.api import (
     TaskFailedEventDetails,
     TaskSucceededEventDetails,
 )
+from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import CatchOutcome
 from moto.stepfunctions.parser.asl.component.common.error_name import error_equals_decl, states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -38,6 +39,7 @@ from moto.stepfunctions.parser.asl.component.common.string import string_express
 from moto.stepfunctions.parser.asl.component.common.timeouts import heartbeat, timeout
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.state import state as common_state
+from moto.stepfunctions.parser.asl.component.state.choice.state_choice import StateChoice
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
@@ -491,9 +493,7 @@ def _counted_retry(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _fits(value: Any) -> bool:
     """moto counts blanks and escapes that the service's own JSON has not."""
-    text = (
-        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
-    )
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
     return len(text.encode()) <= MAX_STATE_BYTES
 
 
@@ -516,6 +516,36 @@ def _recorded_event(original: Callable[..., Any]) -> Callable[..., Any]:
         return number
 
     return add_event
+
+
+def _set_next(original: Callable[..., Any]) -> Callable[..., Any]:
+    """moto takes a Catch whose Next is the state itself for one that was not taken, and goes on to the state's Next."""
+
+    def set_next(state: Any, env: Any) -> None:
+        if not (env.stack and isinstance(env.stack[-1], CatchOutcome)):
+            original(state, env)
+
+    return set_next
+
+
+def _choose(original: Callable[..., Any]) -> Callable[..., Any]:
+    """moto reports a choice without a match as States.Runtime."""
+
+    def evaluate_choice(state: Any, env: Any) -> None:
+        try:
+            original(state, env)
+        except RuntimeError as error:
+            kind = StatesErrorNameType.StatesNoChoiceMatched
+            cause = f"No choice of the state '{state.name}' matched, and it has no Default."
+            details = TaskFailedEventDetails(error=kind.to_name(), cause=cause)
+            raise _failure(env, kind, HistoryEventType.TaskFailed, taskFailedEventDetails=details) from error
+
+    return evaluate_choice
+
+
+def _heap_key(component: Any) -> str:
+    """moto draws a random name for each component that keeps something between attempts."""
+    return str(id(component))
 
 
 # --- SDK integrations -------------------------------------------------------------------------------------------------
@@ -584,6 +614,20 @@ def _normalise_response(
     if shape is not None and isinstance(response, dict):
         response.pop("ResponseMetadata", None)
         state._from_boto_response(response, shape)
+        response.update({name: _json_value(value) for name, value in response.items()})
+
+
+def _json_value(value: Any) -> Any:
+    """A response's value as JSON: times as text, blobs as the text that they hold."""
+    if isinstance(value, datetime):
+        return aws_time(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, dict):
+        return {name: _json_value(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    return value
 
 
 # --- installing -------------------------------------------------------------------------------------------------------
@@ -611,6 +655,8 @@ def _changes() -> list[tuple[Any, str, Any]]:
         (wait_timestamp.Timestamp, "_from_timestamp_string", staticmethod(_moment)),
         (WaitFunction, "_wait_interval", _wait),
         (common_state, "StateData", _state_data),
+        (common_state.CommonStateField, "_set_next", _set_next(common_state.CommonStateField._set_next)),
+        (StateChoice, "_eval_state", _choose(StateChoice._eval_state)),
         (ExecutionState, "_evaluate_with_timeout", _evaluate_with_timeout),
         (ExecutionState, "_handle_retry", _counted_retry(ExecutionState._handle_retry)),
         (callback_state, "_eval_integration_pattern", _wait_for_token),
@@ -626,6 +672,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
         (EventManager, "add_event", _recorded_event(EventManager.add_event)),
         (EvalComponent, "_log_failure_event_exception", _silent),
         (EvalComponent, "_log_exception", _silent),
+        (EvalComponent, "heap_key", property(_heap_key)),
     ]
 
 

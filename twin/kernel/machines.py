@@ -196,7 +196,9 @@ class Execution:
         limit = self.machines.options.history
         if events >= limit - 1 and self.status == "RUNNING":
             cause = f"The execution reached the maximum number of history events ({limit})."
-            self.close("FAILED", error="States.Runtime", cause=cause)
+            failure = {"error": "States.Runtime", "cause": cause}
+            self.close("FAILED", **failure)
+            self._record(HistoryEventType.ExecutionFailed, executionFailedEventDetails=failure)
             raise virtual.Ended(self.name)
 
     # --- its life ----------------------------------------------------------------------------------------------------
@@ -264,8 +266,6 @@ class Execution:
             member = "executionTimedOutEventDetails" if status == "TIMED_OUT" else "executionAbortedEventDetails"
             self._env.event_history_context.source_event_id = 0
             self._record(kind, **{member: details})
-        elif self.machines.options.history <= len(self.history):
-            self._record(HistoryEventType.ExecutionFailed, executionFailedEventDetails={"error": error, "cause": cause})
         if self._job is not None:
             self._job.end()
         self.machines.closed(self)
