@@ -178,9 +178,8 @@ def service_verdict(statements: Sequence[Statement], principal: str, request: Re
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = (
-        re.escape(part) if part not in "*?" else {"*": ".*", "?": "."}[part] for part in re.split(r"([*?])", pattern)
-    )
+    wild = {"*": ".*", "?": "."}
+    parts = (wild.get(part) or re.escape(part) for part in re.split(r"([*?])", pattern))
     return re.compile("".join(parts), re.DOTALL)
 
 
