@@ -1,8 +1,8 @@
 """Systems Manager: a host that is not compliant with its patch baseline.
 
-Source: Systems Manager user guide, "Monitoring Systems Manager events", Configuration Compliance. On an immutable host a
-patch that is due means another host: the group's launch template names the image that has it. The notice names no date,
-and it is the same notice as long as the host misses patches of the same baseline, however often it is scanned.
+Source: Systems Manager user guide, "Monitoring Systems Manager events", Configuration Compliance. On an immutable host
+a patch that is due means another host: the group's launch template names the image that has it. The notice names no
+date, and it is the same notice as long as the host misses patches of the same baseline, however often it is scanned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which keys an ECS event fires. Plain dicts in, keys out; see `caretaker.runtime.waits` for their meaning.
 
-Versions (`detail.version`) are not compared: STOPPED is a task's last status, and a wake that comes from an old event of
-a host or service costs one look, since only the waiter, who looks at ECS itself, says that its condition holds.
+Versions (`detail.version`) are not compared: STOPPED is a task's last status, and a wake that comes from an old event
+of a host or service costs one look, since only the waiter, who looks at ECS itself, says that its condition holds.
 """
 
 from __future__ import annotations

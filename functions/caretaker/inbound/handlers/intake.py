@@ -8,13 +8,10 @@ record, comes again, and after three times lies in the dead-letter queue.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from caretaker.aws import stepfunctions
 from caretaker.aws.errors import AwsFailure
@@ -32,39 +29,43 @@ _ROUNDS = 4
 
 @dataclass(frozen=True)
 class Letter:
-    """A record that was read."""
+    """A message that was read."""
 
-    record: SQSRecord
+    message: str
     readings: Sequence[Reading]
     received: datetime
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Deal with a batch of notices; answers which messages have to come again."""
+    """Deal with a batch of notices; answers which messages have to come again.
+
+    The answer is made here and not by Powertools' batch processor, which deals with each record by itself (notices must
+    be grouped) and costs as much import time as everything else of this function together.
+    """
     settings = Settings.from_env()
     logging.bind()
     letters: list[Letter] = []
+    failed: set[str] = set()
+    for record in event["Records"]:
+        letter = _read(record, Place(settings.region))
+        if letter is None:
+            failed.add(record["messageId"])
+        else:
+            letters.append(letter)
+    if letters:
+        intake = Intake(settings, table(settings.table_name), max(letter.received for letter in letters))
+        failed.update(letter.message for letter in intake.deal(letters))
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(failed)]}
 
-    def read(record: SQSRecord) -> None:
-        letters.append(_read(record, Place(settings.region)))
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    with processor(event["Records"], read):
-        processor.process()
-        if letters:
-            intake = Intake(settings, table(settings.table_name), max(letter.received for letter in letters))
-            for letter, error in intake.deal(letters):
-                processor.failure_handler(letter.record, (type(error), error, None))
-    return dict(processor.response())
-
-
-def _read(record: SQSRecord, place: Place) -> Letter:
-    now = clock.received(record.raw_event)
+def _read(record: Mapping[str, Any], place: Place) -> Letter | None:
+    """A message's letter; None, and one line in the log, for a message that cannot be read."""
     try:
-        return Letter(record, registry.read_event(record.body, place, now), now)
-    except BadEvent as error:
-        logging.logger().error(f"event refused: {error}", extra={"message_id": record.message_id})
-        raise
+        now = clock.received(record)
+        return Letter(record["messageId"], registry.read_event(record["body"], place, now), now)
+    except (BadEvent, clock.BadTime) as error:
+        logging.logger().error(f"event refused: {error}", extra={"message_id": record["messageId"]})
+        return None
 
 
 @dataclass
@@ -73,16 +74,16 @@ class Intake:
 
     Attributes:
         now: a moment that has passed (see `clock.received`).
-        failed: instance id to why nothing could be done about it.
+        failed: instances about which not everything could be done.
     """
 
     settings: Settings
     table: Table
     now: datetime
-    failed: dict[str, Exception] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
 
-    def deal(self, letters: Sequence[Letter]) -> Iterator[tuple[Letter, Exception]]:
-        """Deal with everything that was read; yields the letters that have to come again, and why."""
+    def deal(self, letters: Sequence[Letter]) -> Iterator[Letter]:
+        """Deal with everything that was read; yields the letters that have to come again."""
         for letter in letters:
             for reading in letter.readings:
                 if isinstance(reading, Nothing):
@@ -91,14 +92,13 @@ class Intake:
         self._ask([reading for letter in letters for reading in letter.readings if isinstance(reading, Notice)])
         for letter in letters:
             named = [reading.instance for reading in letter.readings if isinstance(reading, Notice | Closed)]
-            errors = [self.failed[instance] for instance in named if instance in self.failed]
-            if errors:
-                yield letter, errors[0]
+            if self.failed & set(named):
+                yield letter
 
     def _fail(self, instances: Iterable[str], error: Exception) -> None:
         named = sorted(instances)
         logging.logger().error(f"{', '.join(named)}: {error}")
-        self.failed.update(dict.fromkeys(named, error))
+        self.failed.update(named)
 
     # --- notices that hold no longer ---------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Intake:
         claim = claims.find(self.table, [reading.instance]).get(reading.instance)
         known = claim is not None and reading.key in claim.notices
         logging.logger().info(f"notice closed: {reading.text}", extra={"known": known})
-        if claim is None or not claim.open or reading.key not in claim.standing:
+        if claim is None or not claim.open or not known:
             return
         if claims.leave(self.table, claim, reading.key, reading.text):
             waits.signal(self.table, waits.work_key(claim.work), stepfunctions.wake)
