@@ -38,17 +38,21 @@ def _section(title: str, body: RenderableType) -> RenderableType:
 
 
 def plan_table(plan: Plan) -> RenderableType:
-    """What the plan says of each task."""
+    """What the plan says: its steps, then each task."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, style="cyan")
-    table.add_column(style="")
+    table.add_column()
     for move in plan.moves[:MOST_MOVES]:
         name = Text.assemble((move.service or "standalone", ""), (f" {move.task[:8]}", "dim"))
         table.add_row(name, move.how, move.reason)
-    if len(plan.moves) > MOST_MOVES:
-        table.add_row(Text(f"… and {len(plan.moves) - MOST_MOVES} more", style="dim"), "", "")
-    return _section(f"Plan of {plan.execution}", Group(Text(plan.summary, style="italic"), table))
+    hidden = plan.omitted + max(0, len(plan.moves) - MOST_MOVES)
+    if hidden:
+        table.add_row(Text(f"… and {hidden} more", style="dim"), "", "")
+    lines: list[RenderableType] = [Text(plan.summary, style="italic")]
+    lines += [Padding(Text(f"- {step}"), (0, 0, 0, 2)) for step in plan.steps]
+    lines += [Padding(Text(f"✗ {obstacle}", style="yellow"), (0, 0, 0, 2)) for obstacle in plan.obstacles]
+    return _section(f"Plan of {plan.execution}", Group(*lines, table))
 
 
 def executions(report: Report) -> RenderableType:

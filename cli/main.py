@@ -48,7 +48,7 @@ def rehearse(
         ),
     ] = None,
     world: Annotated[Path | None, typer.Option(metavar="FILE", help="The fleet; default: worlds/default.yaml.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Everything random derives from it.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Everything random derives from it.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Most simulated time: 45m, 24h, or seconds.")] = None,
 ) -> None:

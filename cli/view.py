@@ -94,9 +94,9 @@ def execution_line(row: ExecutionRow) -> Text:
         text.append(f" {show(row.since)}", style="blue")
     text.append(f"  {row.name}", style="dim")
     text.append(f"  {row.mode}  {show(row.elapsed)}", style="dim")
-    before = [state for state in dict.fromkeys(row.path[:-1])][-4:]
+    before = list(dict.fromkeys(row.path[:-1]))[-4:]
     if before and not row.outcome:
-        text.append("  " + " › ".join(before), style="dim")
+        text.append("  " + " → ".join(before), style="dim")
     return text
 
 

@@ -64,15 +64,27 @@ class Move(Part):
     task: str
     service: str | None
     how: str
+    to: str | None
     reason: str
 
 
 class Plan(Part):
-    """The plan of one execution, as it published it."""
+    """The plan of one execution, as its outcome event gives it.
+
+    Attributes:
+        decision: go, planned, blocked or nothing.
+        steps: launches, changed percents and ends, in words.
+        obstacles: what stands in the way, in words.
+        omitted: tasks that did not fit into the event.
+    """
 
     execution: str
+    decision: str
     summary: str
+    steps: list[str]
     moves: list[Move]
+    obstacles: list[str]
+    omitted: int
 
 
 class Service(Part):

@@ -1,0 +1,441 @@
+"""Builds a world's fleet through the AWS API, before the clock starts.
+
+Nothing here reaches past the API but for three things that no API gives: the network (zones and subnets), the ids that
+instances get, and the scheduled events of EC2.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from twin.errors import AwsError, WorldError
+from twin.kernel.api import WORLD
+from twin.kernel.gateway import Gateway
+from twin.kernel.kernel import Kernel
+from twin.neighbours.autoscaling import AutoScaling
+from twin.neighbours.ec2 import Ec2
+from twin.rehearsal.events import moment_of
+from twin.rehearsal.spec import CapacityProvider, Demand, Group, Service, Task, WorldSpec
+
+LISTENERS = 40
+"""Services behind one load balancer; AWS allows 50 listeners."""
+FIRST_PORT = 8_000
+_SECURITY_GROUP = "sg-0123456789abcdef0"
+_IMAGE = "ami-0123456789abcdef0"
+
+
+class Builder(Protocol):
+    """What of a world the builder uses."""
+
+    kernel: Kernel
+    gateway: Gateway
+    ec2: Ec2
+    autoscaling: AutoScaling
+    settle: Callable[[], None]
+
+
+class FleetBuilder:
+    """Builds the fleet of one world; `target_groups` maps `cluster/service` to the ARN of its target group."""
+
+    def __init__(self, world: Any, spec: WorldSpec) -> None:
+        self._world = world
+        self._spec = spec
+        self._subnets: dict[str, str] = {}
+        self._balancers: list[str] = []
+        self._listeners = 0
+        self._where = ""
+        self.target_groups: dict[str, str] = {}
+
+    def build(self) -> None:
+        """Raises WorldError naming the group, service or task that AWS refuses."""
+        try:
+            self._build()
+        except AwsError as error:
+            raise WorldError(f"{self._where}: AWS refuses it: {error.code}: {error.message}") from None
+
+    def _build(self) -> None:
+        spec = self._spec
+        self._network()
+        for cluster in spec.clusters:
+            self._where = f"cluster {cluster}"
+            self._call("ecs", "CreateCluster", clusterName=cluster)
+        for index, group in enumerate(spec.groups):
+            self._where = f"groups[{index}] {group.name}"
+            self._group(group)
+        self._providers()
+        for index, group in enumerate(spec.groups):
+            self._where = f"groups[{index}] {group.name}"
+            self._fill(group)
+        for index, service in enumerate(spec.services):
+            for name in service.names:
+                self._where = f"services[{index}] {name}"
+                self._service(service, name)
+        for index, task in enumerate(spec.tasks):
+            self._where = f"tasks[{index}] {task.family}"
+            self._task(task)
+        self._maintenance()
+        self._where = "services"
+        self._check()
+
+    def _call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        given = {name: value for name, value in params.items() if value is not None}
+        answer: dict[str, Any] = self._world.gateway.call(service, operation, given, WORLD)
+        return answer
+
+    # --- hosts -------------------------------------------------------------------------------------------------------
+    def _network(self) -> None:
+        for number, zone in enumerate(self._spec.zones, start=1):
+            self._subnets[zone] = f"subnet-{number:017x}"
+            self._world.ec2.add_subnet(self._subnets[zone], zone)
+
+    def _subnet_ids(self, zones: list[str]) -> list[str]:
+        return [self._subnets[zone] for zone in zones or self._spec.zones]
+
+    def _group(self, group: Group) -> None:
+        """The group, still empty: its capacity provider must exist before its first instance registers."""
+        user_data = f"#!/bin/bash\necho ECS_CLUSTER={self._spec.cluster_of(group)} >> /etc/ecs/ecs.config\n"
+        if group.attributes:
+            user_data += f"echo 'ECS_INSTANCE_ATTRIBUTES={json.dumps(group.attributes)}' >> /etc/ecs/ecs.config\n"
+        data = {
+            "ImageId": _IMAGE,
+            "InstanceType": group.instance_type,
+            "UserData": base64.b64encode(user_data.encode()).decode(),
+        }
+        self._call("ec2", "CreateLaunchTemplate", LaunchTemplateName=group.name, LaunchTemplateData=data)
+        self._call(
+            "autoscaling",
+            "CreateAutoScalingGroup",
+            AutoScalingGroupName=group.name,
+            MinSize=0,
+            MaxSize=group.largest,
+            DesiredCapacity=0,
+            VPCZoneIdentifier=",".join(self._subnet_ids(list(group.zones))),
+            HealthCheckGracePeriod=int(group.health_check_grace_period),
+            NewInstancesProtectedFromScaleIn=group.protected_from_scale_in,
+            **_template_of(group),
+        )
+        self._world.autoscaling.instance_ids[group.name] = deque(group.instances)
+
+    def _providers(self) -> None:
+        for cluster in self._spec.clusters:
+            self._where = f"capacity providers of cluster {cluster}"
+            names = [name for group in self._spec.groups for name in self._provider(group, cluster)]
+            if names:
+                self._call(
+                    "ecs",
+                    "PutClusterCapacityProviders",
+                    cluster=cluster,
+                    capacityProviders=names,
+                    defaultCapacityProviderStrategy=[],
+                )
+
+    def _provider(self, group: Group, cluster: str) -> Iterator[str]:
+        provider = group.capacity_provider
+        if provider is None or self._spec.cluster_of(group) != cluster:
+            return
+        found = self._call("autoscaling", "DescribeAutoScalingGroups", AutoScalingGroupNames=[group.name])
+        arn = found["AutoScalingGroups"][0]["AutoScalingGroupARN"]
+        name = provider.name or group.name
+        self._call("ecs", "CreateCapacityProvider", name=name, autoScalingGroupProvider=_provider_of(provider, arn))
+        yield name
+
+    def _fill(self, group: Group) -> None:
+        self._call(
+            "autoscaling",
+            "UpdateAutoScalingGroup",
+            AutoScalingGroupName=group.name,
+            MinSize=group.min_size,
+            MaxSize=group.largest,
+            DesiredCapacity=group.desired_capacity,
+        )
+        self._world.settle()
+        for hook in group.lifecycle_hooks:
+            self._call(
+                "autoscaling",
+                "PutLifecycleHook",
+                AutoScalingGroupName=group.name,
+                LifecycleHookName=hook.name,
+                LifecycleTransition=f"autoscaling:EC2_INSTANCE_{hook.transition.upper()}",
+                HeartbeatTimeout=int(hook.heartbeat_timeout),
+                DefaultResult=hook.default_result,
+            )
+        if group.suspended_processes:
+            processes = list(group.suspended_processes)
+            self._call(
+                "autoscaling", "SuspendProcesses", AutoScalingGroupName=group.name, ScalingProcesses=processes
+            )
+
+    def _maintenance(self) -> None:
+        for index, event in enumerate(self._spec.maintenance):
+            self._where = f"maintenance[{index}]"
+            delay, moment = moment_of(event.not_before)
+            start = self._world.kernel.clock.start
+            self._world.ec2.schedule_event(
+                event.instance, event.code, moment or start + timedelta(seconds=delay), description=event.description
+            )
+
+    # --- services and tasks ------------------------------------------------------------------------------------------
+    def _service(self, service: Service, name: str) -> None:
+        cluster = self._spec.cluster_of(service)
+        balancers = []
+        if service.load_balancer:
+            port = _balanced_port(service)
+            arn = self._target_group(service, name, port)
+            self.target_groups[f"{cluster}/{name}"] = arn
+            balancers = [{"targetGroupArn": arn, "containerName": name, "containerPort": port}]
+        external = service.deployment_controller == "EXTERNAL"
+        self._define(service, name, name)
+        self._call(
+            "ecs",
+            "CreateService",
+            cluster=cluster,
+            serviceName=name,
+            taskDefinition=None if external else name,
+            desiredCount=None if service.daemon else service.desired_count,
+            schedulingStrategy=service.scheduling_strategy,
+            deploymentController={"type": service.deployment_controller},
+            deploymentConfiguration=_deployment_configuration(service),
+            loadBalancers=balancers or None,
+            healthCheckGracePeriodSeconds=int(service.health_check_grace_period) or None if balancers else None,
+            placementConstraints=_constraints(service) or None,
+            placementStrategy=_strategies(service) or None,
+            capacityProviderStrategy=_shares(service) or None,
+            launchType=None if service.capacity_provider_strategy or external else "EC2",
+            availabilityZoneRebalancing=_rebalancing(service),
+            networkConfiguration=self._interfaces(service),
+            volumeConfigurations=self._volumes(service),
+        )
+        self._world.settle()
+        self._protect(service, name, cluster)
+
+    def _target_group(self, service: Service, name: str, port: int) -> str:
+        balancer = service.load_balancer
+        assert balancer is not None
+        if self._listeners % LISTENERS == 0:
+            self._balancers.append(self._load_balancer())
+        number = self._listeners = self._listeners + 1
+        application = len(self._spec.zones) > 1
+        group = self._call(
+            "elbv2",
+            "CreateTargetGroup",
+            Name=f"{name.replace('_', '-')[:26].rstrip('-')}-{number}",
+            Protocol="HTTP" if application else "TCP",
+            Port=port,
+            VpcId=self._world.ec2.subnets[self._subnets[self._spec.zones[0]]].vpc_id,
+            TargetType="ip" if service.network_mode == "awsvpc" else "instance",
+            HealthCheckIntervalSeconds=balancer.health_check_interval,
+            HealthyThresholdCount=balancer.healthy_threshold,
+            UnhealthyThresholdCount=balancer.unhealthy_threshold,
+            HealthCheckTimeoutSeconds=min(5, balancer.health_check_interval - 1) if application else None,
+        )["TargetGroups"][0]
+        arn = str(group["TargetGroupArn"])
+        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(balancer.deregistration_delay)}
+        self._call("elbv2", "ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=[delay])
+        self._call(
+            "elbv2",
+            "CreateListener",
+            LoadBalancerArn=self._balancers[-1],
+            Protocol="HTTP" if application else "TCP",
+            Port=FIRST_PORT + number,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
+        )
+        return arn
+
+    def _load_balancer(self) -> str:
+        """An application load balancer, which needs two zones; in a world of one zone a network load balancer."""
+        answer = self._call(
+            "elbv2",
+            "CreateLoadBalancer",
+            Name=f"world-{len(self._balancers) + 1}",
+            Type="application" if len(self._spec.zones) > 1 else "network",
+            Subnets=list(self._subnets.values()),
+        )
+        return str(answer["LoadBalancers"][0]["LoadBalancerArn"])
+
+    def _define(self, demand: Demand, family: str, container: str) -> None:
+        self._call(
+            "ecs",
+            "RegisterTaskDefinition",
+            family=family,
+            networkMode=demand.network_mode,
+            requiresCompatibilities=["EC2"],
+            containerDefinitions=[_container(demand, container)],
+            volumes=[{"name": "data", "configuredAtLaunch": True}] if demand.ebs_volume else None,
+        )
+
+    def _interfaces(self, demand: Demand) -> dict[str, Any] | None:
+        if demand.network_mode != "awsvpc":
+            return None
+        return {
+            "awsvpcConfiguration": {"subnets": list(self._subnets.values()), "securityGroups": [_SECURITY_GROUP]}
+        }
+
+    def _volumes(self, demand: Demand) -> list[dict[str, Any]] | None:
+        if not demand.ebs_volume:
+            return None
+        role = f"arn:aws:iam::{self._spec.account}:role/ecsInfrastructureRole"
+        return [{"name": "data", "managedEBSVolume": {"roleArn": role, "sizeInGiB": 10}}]
+
+    def _protect(self, service: Service, name: str, cluster: str) -> None:
+        if service.protection is None:
+            return
+        arns = self._call("ecs", "ListTasks", cluster=cluster, serviceName=name)["taskArns"]
+        chosen = sorted(arns)[: service.protection.tasks]
+        minutes = max(1, round(service.protection.expires_in / 60))
+        for start in range(0, len(chosen), 10):
+            tasks = chosen[start : start + 10]
+            self._call(
+                "ecs",
+                "UpdateTaskProtection",
+                cluster=cluster,
+                tasks=tasks,
+                protectionEnabled=True,
+                expiresInMinutes=minutes,
+            )
+
+    def _task(self, task: Task) -> None:
+        cluster = self._spec.cluster_of(task)
+        self._define(task, task.family, task.family)
+        constraints = _constraints(task)
+        if task.instance:
+            constraints.append({"type": "memberOf", "expression": f"ec2InstanceId == {task.instance}"})
+        for start in range(0, task.count, 10):
+            answer = self._call(
+                "ecs",
+                "RunTask",
+                cluster=cluster,
+                taskDefinition=task.family,
+                count=min(10, task.count - start),
+                launchType="EC2",
+                startedBy=task.started_by,
+                placementConstraints=constraints or None,
+                placementStrategy=_strategies(task) or None,
+                networkConfiguration=self._interfaces(task),
+                volumeConfigurations=self._volumes(task),
+            )
+            if answer.get("failures"):
+                raise WorldError(f"{self._where}: cannot be placed: {answer['failures'][0].get('reason')}")
+        self._world.settle()
+
+    def _check(self) -> None:
+        """Every service must have what it wants before the clock starts."""
+        for index, service in enumerate(self._spec.services):
+            for name in service.names:
+                cluster = self._spec.cluster_of(service)
+                found = self._call("ecs", "DescribeServices", cluster=cluster, services=[name])["services"][0]
+                healthy = self._world.ecs.healthy_count(found["serviceArn"])
+                if healthy >= found["desiredCount"] and not found.get("pendingCount"):
+                    continue
+                events = found.get("events") or [{"message": "ECS gives no reason"}]
+                raise WorldError(
+                    f"services[{index}] {name}: only {healthy} of {found['desiredCount']} tasks run and are healthy in "
+                    f"the fleet as given: {events[0]['message']}"
+                )
+
+
+def _template_of(group: Group) -> dict[str, Any]:
+    template = {"LaunchTemplateName": group.name, "Version": "$Latest"}
+    if not group.instance_types:
+        return {"LaunchTemplate": template}
+    overrides = [{"InstanceType": kind} for kind in group.instance_types]
+    policy = {"LaunchTemplate": {"LaunchTemplateSpecification": template, "Overrides": overrides}}
+    return {"MixedInstancesPolicy": policy}
+
+
+def _provider_of(provider: CapacityProvider, group_arn: str) -> dict[str, Any]:
+    scaling: dict[str, Any] = {"status": "ENABLED" if provider.managed_scaling else "DISABLED"}
+    if provider.managed_scaling:
+        scaling |= {
+            "targetCapacity": provider.target_capacity,
+            "minimumScalingStepSize": provider.minimum_step,
+            "maximumScalingStepSize": provider.maximum_step,
+            "instanceWarmupPeriod": int(provider.instance_warmup),
+        }
+    return {
+        "autoScalingGroupArn": group_arn,
+        "managedScaling": scaling,
+        "managedTerminationProtection": _switch(provider.managed_termination_protection),
+        "managedDraining": _switch(provider.managed_draining),
+    }
+
+
+def _switch(on: bool) -> str:
+    return "ENABLED" if on else "DISABLED"
+
+
+def _balanced_port(service: Service) -> int:
+    given = service.load_balancer.port if service.load_balancer else None
+    return given or (service.ports[0].container if service.ports else 80)
+
+
+def _deployment_configuration(service: Service) -> dict[str, Any] | None:
+    values: dict[str, Any] = {
+        "minimumHealthyPercent": service.minimum_healthy_percent,
+        "maximumPercent": service.maximum_percent,
+        "deploymentCircuitBreaker": {"enable": True, "rollback": True} if service.circuit_breaker else None,
+    }
+    return {name: value for name, value in values.items() if value is not None} or None
+
+
+def _rebalancing(service: Service) -> str | None:
+    return None if service.daemon else _switch(service.availability_zone_rebalancing)
+
+
+def _constraints(demand: Demand) -> list[dict[str, Any]]:
+    return [{"type": c.type} | ({"expression": c.expression} if c.expression else {}) for c in demand.constraints]
+
+
+def _strategies(demand: Demand) -> list[dict[str, Any]]:
+    return [{"type": s.type} | ({"field": s.field} if s.field else {}) for s in demand.strategies]
+
+
+def _shares(service: Service) -> list[dict[str, Any]]:
+    return [
+        {"capacityProvider": share.capacity_provider, "base": share.base, "weight": share.weight}
+        for share in service.capacity_provider_strategy
+    ]
+
+
+def _container(demand: Demand, name: str) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": name,
+        "image": demand.image or f"example.com/{name.lower()}:1",
+        "cpu": demand.cpu,
+        "memory": demand.memory,
+        "essential": True,
+        "portMappings": [_port(demand, number) for number in range(len(_ports(demand)))],
+    }
+    if demand.gpu:
+        container["resourceRequirements"] = [{"type": "GPU", "value": str(demand.gpu)}]
+    if demand.stop_timeout is not None:
+        container["stopTimeout"] = demand.stop_timeout
+    check = getattr(demand, "health_check", None)
+    if check is not None:
+        container["healthCheck"] = {
+            "command": ["CMD-SHELL", "exit 0"],
+            "interval": check.interval,
+            "timeout": 5,
+            "retries": check.retries,
+            "startPeriod": check.start_period,
+        }
+    return container
+
+
+def _ports(demand: Demand) -> list[Mapping[str, Any]]:
+    given = [{"container": p.container, "host": p.host, "protocol": p.protocol} for p in demand.ports]
+    if not given and isinstance(demand, Service) and demand.load_balancer:
+        given = [{"container": _balanced_port(demand), "host": 0, "protocol": "tcp"}]
+    return list(given)
+
+
+def _port(demand: Demand, number: int) -> dict[str, Any]:
+    port = _ports(demand)[number]
+    mapping: dict[str, Any] = {"containerPort": port["container"], "protocol": port["protocol"]}
+    if demand.network_mode == "bridge":
+        mapping["hostPort"] = port["host"]
+    return mapping
