@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from twin.kernel.api import Call, Caller
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
-from twin.neighbours.autoscaling import AutoScaling, AutoScalingOptions, Need
+from twin.neighbours.autoscaling import AutoScaling, AutoScalingOptions
 from twin.neighbours.ec2 import Ec2, Ec2Options
 from twin.neighbours.elbv2 import Elbv2, Elbv2Options
 from twin.neighbours.groups import Group
@@ -52,8 +52,11 @@ class Ecs:
     def instance_terminated(self, instance_id: str, cause: Call | None) -> None:
         self.terminated.append((instance_id, cause))
 
-    def need(self, provider_name: str) -> Need:
-        return Need(self.busy, len(self.booted), self.missing)
+    def occupied(self, provider_name: str) -> Sequence[str]:
+        return self.busy
+
+    def instances_missing(self, provider_name: str) -> int:
+        return self.missing
 
     def drain(self, instance_id: str, done: Callable[[], None]) -> None:
         self.draining[instance_id] = done

@@ -29,11 +29,11 @@ from twin.neighbours.groups import (
 from twin.neighbours.instance_types import instance_type
 from twin.neighbours.instances import Subnet
 from twin.neighbours.lifecycle_operations import LifecycleOperations
-from twin.neighbours.managed_scaling import CapacityDemand, CapacityProvider, ManagedScaling, Need
+from twin.neighbours.managed_scaling import CapacityDemand, CapacityProvider, ManagedScaling
 from twin.neighbours.scale_in import POLICIES
 from twin.neighbours.synchronous import LaunchInstancesOperation
 
-__all__ = ["AutoScaling", "AutoScalingOptions", "CapacityDemand", "CapacityProvider", "Need"]
+__all__ = ["AutoScaling", "AutoScalingOptions", "CapacityDemand", "CapacityProvider"]
 
 _BAD_TOKEN = AwsError("InvalidNextToken", "The token is not valid")
 _SIZES = ("MinSize", "MaxSize", "DesiredCapacity")

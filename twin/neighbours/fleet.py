@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from datetime import timedelta
 
 from twin.errors import AwsError
 from twin.kernel.api import Call
@@ -27,6 +28,10 @@ from twin.neighbours.lifecycle import Lifecycle
 from twin.neighbours.scale_in import choose
 
 _NO_MORE = "Could not scale to desired capacity because all remaining instances are protected from scale-in."
+
+
+_LONG_AGO = timedelta(days=1)
+"""For how long the hosts that a world begins with have been in service."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +311,7 @@ class Fleet:
     def _into_service(self, group: Group, member: Member) -> None:
         now = self.kernel.clock.now()
         member.lifecycle = "InService"
-        member.in_service_at = now
+        member.in_service_at = now if self.kernel.settled else now - _LONG_AGO
         member.activity.finish("Successful", now)
         self._cool_down(group)
         self._announce(group, member.activity, "EC2 Instance Launch Successful", "InProgress", member.instance_id)

@@ -43,26 +43,14 @@ class CapacityProvider:
     drains: bool = False
 
 
-@dataclass(frozen=True)
-class Need:
-    """What the tasks of a capacity provider need now.
-
-    Attributes:
-        occupied: ids of the EC2 instances on which a task runs or starts that is not a daemon's.
-        registered: how many container instances the provider has.
-        missing: how many instances, beyond the registered ones, its waiting (PROVISIONING) tasks need.
-    """
-
-    occupied: Sequence[str]
-    registered: int
-    missing: int
-
-
 class CapacityDemand(Protocol):
     """What ECS tells and does for a capacity provider."""
 
-    def need(self, provider_name: str) -> Need:
-        """What its tasks need now."""
+    def occupied(self, provider_name: str) -> Sequence[str]:
+        """Ids of the EC2 instances on which a task runs or starts that is not a daemon's."""
+
+    def instances_missing(self, provider_name: str) -> int:
+        """How many instances, beyond the registered ones, the tasks that wait in PROVISIONING need."""
 
     def drain(self, instance_id: str, done: Callable[[], None]) -> None:
         """Managed draining: set the host DRAINING, and call `done` once no task but daemons' is left on it."""
@@ -88,16 +76,6 @@ class _Datapoint:
     def size(self, target: int) -> int:
         """The number of instances that brings the metric to `target` percent."""
         return -(-100 * self.needed // target)
-
-
-def _datapoint(now: float, group: Group, need: Need) -> _Datapoint:
-    present = len(group.live)
-    if present == 0:
-        return _Datapoint(now, 2 if need.missing else 1, 1)
-    occupied = set(need.occupied)
-    in_use = sum(member.instance_id in occupied for member in group.live)
-    needed = need.registered + need.missing if need.missing else in_use
-    return _Datapoint(now, needed, present)
 
 
 @dataclass
@@ -146,11 +124,11 @@ class ManagedScaling:
     def _evaluate(self, one: _Managed) -> None:
         if one.removed or one.group.deleted:
             return
-        need = one.demand.need(one.provider.name)
+        occupied = set(one.demand.occupied(one.provider.name))
         if one.provider.protects:
-            self._protect(one.group, set(need.occupied))
+            self._protect(one.group, occupied)
         if one.provider.scaling:
-            self._scale(one, need)
+            self._scale(one, occupied)
         self._again(one)
 
     def _protect(self, group: Group, occupied: set[str]) -> None:
@@ -164,9 +142,9 @@ class ManagedScaling:
         if changed:
             self.fleet.protection_changed(group)
 
-    def _scale(self, one: _Managed, need: Need) -> None:
+    def _scale(self, one: _Managed, occupied: set[str]) -> None:
         now, target = self.kernel.clock.elapsed, one.provider.target
-        one.datapoints.append(_datapoint(now, one.group, need))
+        one.datapoints.append(self._datapoint(one, occupied))
         point = self._newest(one, now - self.options.metric_delay)
         if point is None:
             return
@@ -181,6 +159,17 @@ class ManagedScaling:
         # the alarm needs all datapoints of the period, the first included
         elif one.low_since is not None and now - one.low_since >= self.options.scale_in_after - self.options.evaluation:
             self._scale_in(one, point)
+
+    def _datapoint(self, one: _Managed, occupied: set[str]) -> _Datapoint:
+        """M and N now. An instance that warms up without a task is still on its way to the tasks that wait."""
+        now, live = self.kernel.clock.elapsed, one.group.live
+        missing = one.demand.instances_missing(one.provider.name)
+        if not live:
+            return _Datapoint(now, 2 if missing else 1, 1)
+        if not missing:
+            return _Datapoint(now, sum(member.instance_id in occupied for member in live), len(live))
+        there = sum(member.instance_id in occupied or not self._warming(member, one.provider) for member in live)
+        return _Datapoint(now, there + missing, len(live))
 
     @staticmethod
     def _newest(one: _Managed, until: float) -> _Datapoint | None:
