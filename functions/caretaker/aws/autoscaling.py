@@ -13,7 +13,6 @@ from caretaker.aws.paging import batches, pages
 _GROUP_NAMES = 50
 _INSTANCE_IDS = 50
 _PROTECT_IDS = 50
-_TERMINATE_IDS = 100
 _PAGE = 100
 
 
@@ -108,22 +107,6 @@ def terminate_instance(instance_id: str, *, decrement: bool) -> dict[str, Any]:
         ShouldDecrementDesiredCapacity=decrement,
     )
     return dict(answer.get("Activity", {}))
-
-
-def terminate_instances(group: str, instance_ids: Iterable[str], *, decrement: bool) -> list[dict[str, Any]]:
-    """Request the end of instances of one group. Returns their activities."""
-    found: list[dict[str, Any]] = []
-    for batch in batches(sorted(set(instance_ids)), _TERMINATE_IDS):
-        # The form with several ids is newer than the stubs of boto3.
-        method: Any = clients.autoscaling().terminate_instance_in_auto_scaling_group
-        answer = call(
-            method,
-            AutoScalingGroupName=group,
-            InstanceIds=list(batch),
-            ShouldDecrementDesiredCapacity=decrement,
-        )
-        found.extend(answer.get("Activities", []))
-    return found
 
 
 def set_instance_protection(group: str, instance_ids: Iterable[str], *, protected: bool) -> None:

@@ -9,8 +9,7 @@ from caretaker.aws import clients
 from caretaker.aws.errors import Missing, call
 from caretaker.aws.paging import batches, pages
 
-# EC2 API reference: DescribeInstanceStatus and DescribeInstanceTypes take at most 100; AWS advises small batches of ids
-# for DescribeInstances too.
+# EC2 API reference: DescribeInstanceTypes takes at most 100; AWS advises small batches of ids for the others too.
 _IDS = 100
 
 
@@ -37,30 +36,6 @@ def _known(instance_ids: list[str]) -> list[dict[str, Any]]:
         middle = len(instance_ids) // 2
         return _known(instance_ids[:middle]) + _known(instance_ids[middle:])
     return [instance for reservation in reservations for instance in reservation.get("Instances", [])]
-
-
-def describe_instance_status(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Status and scheduled events of instances, in whatever state they are; unknown ids are absent."""
-    found: list[dict[str, Any]] = []
-    for batch in batches(sorted(set(instance_ids)), _IDS):
-        found.extend(_status(list(batch)))
-    return found
-
-
-def _status(instance_ids: list[str]) -> list[dict[str, Any]]:
-    try:
-        return pages(
-            clients.ec2().describe_instance_status,
-            "InstanceStatuses",
-            token="NextToken",
-            InstanceIds=instance_ids,
-            IncludeAllInstances=True,
-        )
-    except Missing:
-        if len(instance_ids) == 1:
-            return []
-        middle = len(instance_ids) // 2
-        return _status(instance_ids[:middle]) + _status(instance_ids[middle:])
 
 
 def describe_instance_types(names: Iterable[str]) -> list[dict[str, Any]]:

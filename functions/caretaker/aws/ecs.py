@@ -16,7 +16,6 @@ _DESCRIBE_TASKS = 100
 _DESCRIBE_SERVICES = 10
 _UPDATE_INSTANCES = 10
 _GET_PROTECTION = 100
-_UPDATE_PROTECTION = 10
 _PAGE = 100
 # Ids in one cluster query expression: far below any limit of its length.
 _FILTER_IDS = 25
@@ -133,12 +132,6 @@ def describe_tasks(cluster: str, arns: Iterable[str], include: Sequence[str] = (
     )
 
 
-def stop_task(cluster: str, arn: str, reason: str) -> dict[str, Any]:
-    """Stop one task; ECS starts a service's successor by itself."""
-    answer = call(clients.ecs().stop_task, cluster=cluster, task=arn, reason=reason[:255])
-    return dict(answer.get("task", {}))
-
-
 def list_services(cluster: str, *, scheduling: str | None = None, launch_type: str | None = None) -> list[str]:
     """Service ARNs of a cluster."""
     return pages(
@@ -169,17 +162,6 @@ def update_service(cluster: str, service: str, **changes: Any) -> dict[str, Any]
     return dict(answer.get("service", {}))
 
 
-def list_service_deployments(cluster: str, service: str, statuses: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Briefs of a service's deployments, newest first, of these statuses (all without)."""
-    return pages(
-        clients.ecs().list_service_deployments,
-        "serviceDeployments",
-        cluster=cluster,
-        service=service,
-        **_given(status=list(statuses) or None),
-    )
-
-
 def describe_task_definition(arn: str, include: Sequence[str] = ()) -> dict[str, Any]:
     """A task definition revision."""
     answer = call(clients.ecs().describe_task_definition, taskDefinition=arn, **_include(include))
@@ -189,20 +171,6 @@ def describe_task_definition(arn: str, include: Sequence[str] = ()) -> dict[str,
 def get_task_protection(cluster: str, tasks: Iterable[str]) -> Found:
     """Protection of service tasks. Standalone tasks come back as failures (`TASK_NOT_VALID`)."""
     return gather(clients.ecs().get_task_protection, "tasks", tasks, _GET_PROTECTION, "protectedTasks", cluster=cluster)
-
-
-def update_task_protection(cluster: str, tasks: Iterable[str], *, enabled: bool, minutes: int | None = None) -> Found:
-    """Set or clear protection of service tasks; `minutes` 1 to 2880."""
-    return gather(
-        clients.ecs().update_task_protection,
-        "tasks",
-        tasks,
-        _UPDATE_PROTECTION,
-        "protectedTasks",
-        cluster=cluster,
-        protectionEnabled=enabled,
-        **_given(expiresInMinutes=minutes),
-    )
 
 
 def describe_capacity_providers(names: Iterable[str]) -> Found:
