@@ -26,6 +26,7 @@ from twin.kernel.api import Api, Call, Caller, Operation, check_members
 from twin.kernel.iam import Iam
 from twin.kernel.intercept import Http, Interception
 from twin.kernel.kernel import Kernel
+from twin.kernel.loaders import shared_loader
 
 MOTO_OPERATIONS: Mapping[str, frozenset[str]] = {
     "dynamodb": frozenset(
@@ -412,4 +413,6 @@ def _hermetic_session() -> botocore.session.Session:
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    return botocore.session.Session(session_vars=hermetic)
+    session = botocore.session.Session(session_vars=hermetic)
+    session.register_component("data_loader", shared_loader())
+    return session

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-import botocore.session
 from botocore import xform_name
+from botocore.model import ServiceModel
 from moto.stepfunctions.parser.api import (
     EvaluationFailedEventDetails,
     HistoryEventType,
@@ -63,6 +63,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from twin.errors import Unmodelled
 from twin.kernel import query, virtual
 from twin.kernel.kernel import Kernel
+from twin.kernel.loaders import shared_loader
 
 MAX_STATE_BYTES = 256 * 1024
 """Data of a state, of a task and of an execution (Step Functions Developer Guide, service quotas)."""
@@ -575,14 +576,9 @@ _ERROR_PREFIXES = {
 }
 
 
-@lru_cache(maxsize=1)
-def _session() -> Any:
-    return botocore.session.Session()
-
-
 @lru_cache(maxsize=256)
 def _operation(service: str, action: str) -> Any:
-    model = _session().get_service_model(service)
+    model = ServiceModel(shared_loader().load_service_model(service, "service-2"), service_name=service)
     name = action[:1].upper() + action[1:]
     if name not in model.operation_names:
         raise Unmodelled(f"an integration with {service}:{action}, which botocore does not know")

@@ -22,10 +22,8 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import boto3
-import botocore.session
-from botocore.loaders import Loader, create_loader
 
-from twin.kernel import virtual
+from twin.kernel import loaders, virtual
 from twin.kernel.kernel import Kernel
 
 _SHARED_POWERTOOLS = tuple(
@@ -193,7 +191,7 @@ class Sandbox(virtual.Surroundings):
         ]
         self._outer: list[tuple[Any, str, Any]] = []
         self._hidden: dict[str, ModuleType] = {}
-        _share_loaders()
+        loaders.share()
         virtual.stand_in(logging)
 
     def _handler(self) -> logging.Handler:
@@ -237,13 +235,3 @@ class Sandbox(virtual.Surroundings):
 def _set(values: list[tuple[Any, str, Any]]) -> None:
     for owner, name, value in values:
         setattr(owner, name, value)
-
-
-@lru_cache(maxsize=8)
-def _loader(search_path: str | None) -> Loader:
-    return create_loader(search_path)
-
-
-def _share_loaders() -> None:
-    """AWS's API models are read once for all functions: half of a boto3 client's cost is reading them."""
-    botocore.session.create_loader = _loader
