@@ -636,5 +636,7 @@ def test_what_is_not_modelled_is_loud() -> None:
         stage.asg("UpdateAutoScalingGroup", MaxInstanceLifetime=86400)
     with pytest.raises(Unmodelled, match="HealthCheckType"):
         stage.asg("UpdateAutoScalingGroup", HealthCheckType="ELB")
+    with pytest.raises(Unmodelled, match="CapacityRebalance"):
+        stage.asg("UpdateAutoScalingGroup", CapacityRebalance=True)
     with pytest.raises(Unmodelled, match="warm pool"):
         stage.asg("PutWarmPool", MinSize=1)

@@ -174,13 +174,14 @@ class AutoScaling(LifecycleOperations, LaunchInstancesOperation, Api):
             raise Unmodelled(f"autoscaling: HealthCheckType={params['HealthCheckType']!r} is not modelled")
         if set(params.get("AvailabilityZones", group.zones)) != set(group.zones):
             raise _invalid("The availability zones of the specified subnets and the Auto Scaling group do not match")
+        if params.get("CapacityRebalance", False):
+            raise Unmodelled("autoscaling: CapacityRebalance=True is not modelled")
         unknown = sorted(set(params.get("TerminationPolicies", [])) - set(POLICIES))
         if unknown:
             raise Unmodelled(f"autoscaling: termination policy {unknown[0]!r} is not modelled")
         group.cooldown = params.get("DefaultCooldown", group.cooldown)
         group.grace = params.get("HealthCheckGracePeriod", group.grace)
         group.new_protected = params.get("NewInstancesProtectedFromScaleIn", group.new_protected)
-        group.capacity_rebalance = params.get("CapacityRebalance", group.capacity_rebalance)
         group.policies = list(params.get("TerminationPolicies", group.policies))
 
     def _subnets(self, params: Mapping[str, Any]) -> list[Subnet]:

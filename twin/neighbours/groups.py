@@ -227,7 +227,6 @@ class Group:
     cooldown: int = 300
     grace: int = 0
     new_protected: bool = False
-    capacity_rebalance: bool = False
     policies: list[str] = field(default_factory=lambda: ["Default"])
     tags: dict[str, tuple[str, bool]] = field(default_factory=dict)
     suspended: dict[str, str] = field(default_factory=dict)
@@ -307,7 +306,7 @@ def group_view(group: Group, *, with_instances: bool) -> dict[str, Any]:
         "Tags": tags_view(group),
         "TerminationPolicies": list(group.policies),
         "NewInstancesProtectedFromScaleIn": group.new_protected,
-        "CapacityRebalance": group.capacity_rebalance,
+        "CapacityRebalance": False,
         "TrafficSources": [],
     }
     if group.kinds.mixed is None:
