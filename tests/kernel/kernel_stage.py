@@ -1,4 +1,4 @@
-"""A small account for tests of the kernel: gateway, bus, queues, topics, alarms, and stand-ins for the Lambda runtime."""
+"""A small account for tests of the kernel: gateway, bus, queues, topics, alarms; stand-ins for the Lambda runtime."""
 
 from __future__ import annotations
 
