@@ -148,7 +148,7 @@ class LambdaContext:
     remaining: Callable[[], float] = field(repr=False)
 
     def get_remaining_time_in_millis(self) -> int:
-        return max(0, int(self.remaining() * 1000))
+        return max(0, int(round(self.remaining() * 1000, 6)))
 
 
 @dataclass
@@ -292,12 +292,10 @@ class Functions(Api):
             version = function.aliases.get(wanted, wanted)
             if version in function.versions:
                 return function.versions[version], version
-        spec_arn = name_or_arn if name_or_arn.startswith("arn:") else self._arn_of(name_or_arn, wanted)
-        raise AwsError("ResourceNotFoundException", f"Function not found: {spec_arn}", 404)
-
-    def _arn_of(self, name: str, qualifier: str) -> str:
-        arn = self.kernel.arn("lambda", f"function:{name}")
-        return arn if qualifier == LATEST or name.endswith(f":{qualifier}") else f"{arn}:{qualifier}"
+        known = found["name"] if found else name_or_arn
+        arn = self.kernel.arn("lambda", f"function:{known}")
+        suffix = "" if wanted == LATEST else f":{wanted}"
+        raise AwsError("ResourceNotFoundException", f"Function not found: {arn}{suffix}", 404)
 
     # --- API ---------------------------------------------------------------------------------------------------------
     @operation("Invoke", ["FunctionName", "Payload", "InvocationType", "Qualifier"])
@@ -428,7 +426,8 @@ class _Run:
         self.environment.sandbox.begin()
         self.invocation = Invocation(spec.logical_id, version, request_id, self.kernel.clock.now(), caller, cold)
         functions.invocations.append(self.invocation)
-        self._arn = named if named.startswith("arn:") else functions._arn_of(named, version)
+        qualifier = _qualifier(named)
+        self._arn = f"{spec.arn}:{qualifier}" if qualifier else spec.arn
         self._deadline = math.inf
         self._timer: Timer | None = None
         self._timed_out = False
@@ -579,6 +578,11 @@ def _is_dying() -> bool:
             return True
         error = error.__context__
     return False
+
+
+def _qualifier(name_or_arn: str) -> str | None:
+    found = _NAME.fullmatch(name_or_arn)
+    return found["qualifier"] if found else None
 
 
 def _parsed(payload: Any) -> Any:
