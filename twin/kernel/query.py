@@ -41,10 +41,10 @@ def evaluate(expression: str, variables: Mapping[str, Any]) -> Any:
     """
     try:
         result = _parsed(expression).evaluate(None, {name: _with_nulls(value) for name, value in variables.items()})
-    except JException as error:
+    except QueryError:
+        raise
+    except Exception as error:  # jsonata-python's own errors, and Python's for e.g. a division by zero
         raise QueryError(f"The JSONata expression '{expression}' threw an error during evaluation. {error}") from error
-    except RecursionError as error:
-        raise QueryError(f"The JSONata expression '{expression}' recursed too deeply.") from error
     if result is None:
         raise QueryError(f"The JSONata expression '{expression}' returned nothing (undefined).")
     return _plain(result, expression)
