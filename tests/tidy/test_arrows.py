@@ -137,7 +137,17 @@ def test_no_machine_path_or_index_address_in_the_repository() -> None:
     """Committed text names neither a machine's folders nor an index's host, so that a clone works anywhere."""
     forbidden = ("/wor" + "k/", "/ro" + "ot/", "--index" + "-url", "--extra-index" + "-url")
     suffixes = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".in", ".json", ".sh", ""}
-    skipped = {".git", ".venv", ".venv-sam", ".aws-sam", "build", "node_modules", ".mypy_cache", ".ruff_cache"}
+    skipped = {
+        ".git",
+        ".venv",
+        ".venv-sam",
+        ".aws-sam",
+        "build",
+        "node_modules",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".hypothesis",
+    }
     found = []
     for path in sorted(ROOT.rglob("*")):
         relative = path.relative_to(ROOT)

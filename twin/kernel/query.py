@@ -130,7 +130,7 @@ def _random(seed: Any = None) -> float:
 
 
 def _uuid() -> str:
-    return str(virtual.uuid.uuid4())
+    return str(virtual.new_uuid())
 
 
 def _parse(text: Any = None) -> Any:

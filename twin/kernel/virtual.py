@@ -331,7 +331,7 @@ class Datetime(real_datetime, metaclass=_DatetimeType):
 
 
 # --- stand-ins for chance ---------------------------------------------------------------------------------------------
-def _uuid4() -> real_uuid.UUID:
+def new_uuid() -> real_uuid.UUID:
     if _present is None:
         return real_uuid.__dict__["uuid4"]()  # type: ignore[no-any-return]
     return real_uuid.UUID(int=_present.surroundings.rng.getrandbits(128), version=4)
@@ -374,7 +374,7 @@ _THREADING: dict[str, Any] = {"Thread": Thread, "Event": _event, "Lock": _lock, 
 time = _module(real_time, **_TIME)
 datetime = _module(real_datetime_module, datetime=Datetime)
 random = _module(real_random, **_RANDOM)
-uuid = _module(real_uuid, uuid4=_uuid4)
+uuid = _module(real_uuid, uuid4=new_uuid)
 threading = _module(real_threading, **_THREADING)
 
 
