@@ -232,6 +232,7 @@ def test_output_of_a_callback_must_be_json(stage: Stage) -> None:
         ({"A": {"Type": "Pass", "End": True}, "B": {"Type": "Pass", "End": True}}, "no state leads to 'B'"),
         ({"A": {"Type": "Pass"}}, "one of Next and End"),
         ({"A": callback("f", End=True) | {"Arguments": {"FunctionName": "f"}}}, "task token"),
+        ({"A": {"Type": "Pass", "Output": "{% $x + %}", "End": True}}, "JSONata expression"),
         ({"A": {"Type": "Nonsense", "End": True}}, "state machine Machine"),
     ],
 )

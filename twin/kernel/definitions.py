@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from twin.errors import Unmodelled, WorldError
+from twin.kernel import query
 
 _MAX_BYTES = 1024 * 1024
 _INTEGRATIONS = ("lambda", "events", "sns", "sqs", "dynamodb", "aws-sdk", "states")
@@ -31,9 +32,26 @@ def check(logical_id: str, definition: str) -> None:
     for machine in _workflows(parsed):
         _check_workflow(logical_id, machine)
         names.extend(machine["States"])
+    if parsed.get("QueryLanguage") == "JSONata":
+        for expression in _expressions(parsed):
+            try:
+                query.check(expression)
+            except query.QueryError as error:
+                raise WorldError(f"state machine {logical_id}: {error}") from error
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise WorldError(f"state machine {logical_id}: the state {twice[0]!r} exists twice")
+
+
+def _expressions(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value.startswith("{%") and value.endswith("%}"):
+        yield value[2:-2].strip()
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _expressions(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _expressions(item)
 
 
 def _workflows(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

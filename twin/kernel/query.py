@@ -50,6 +50,11 @@ def evaluate(expression: str, variables: Mapping[str, Any]) -> Any:
     return _plain(result, expression)
 
 
+def check(expression: str) -> None:
+    """Raise `QueryError` for an expression that Step Functions refuses when the machine is created."""
+    _parsed(expression)
+
+
 @lru_cache(maxsize=4096)
 def _parsed(expression: str) -> Any:
     try:
