@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from twin.ecs import placement
 from twin.ecs.model import Host, LastStatus, Target, Task
-from twin.ecs.options import TaskFault
+from twin.ecs.options import Behaviour, TaskFault
 from twin.kernel.api import Call
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
 
+_ORDINARY = Behaviour()
 _PULL_ERROR = "CannotPullContainerError: pull image manifest has been retried 5 time(s)"
 
 
@@ -113,7 +114,8 @@ class Lifecycle:
             return
         task.host.images.update(task.definition.images)
         task.pull_stopped_at = self._engine.kernel.clock.now()
-        self._agent_step(task, self._engine.options.start, self._activating)
+        start = self._behaviour(task).start
+        self._agent_step(task, self._engine.options.start if start is None else start, self._activating)
 
     def _activating(self, task: Task) -> None:
         if not task.wanted:
@@ -147,10 +149,21 @@ class Lifecycle:
         self._enter(task, "RUNNING", "task.running", "runs")
         if task.crashes and not task.targets and not task.definition.health_checks:
             self._agent_step(task, self._engine.options.crash_after, self._crash)
+        run_for = self._behaviour(task).run_for
+        if run_for is not None:
+            end = f"ecs.job:{task.id}"
+            self._engine.background(run_for, lambda: self._report(task, self._completed), end)
         self._engine.health.watch(task)
         self._engine.deployments.task_running(task)
         if task.service is not None:
             self._engine.scheduler.poke(task.service)
+
+    def _behaviour(self, task: Task) -> Behaviour:
+        return self._engine.options.behaviours.get(task.definition.family, _ORDINARY)
+
+    def _completed(self, task: Task) -> None:
+        if task.wanted:
+            self.essential_container_exited(task, 0)
 
     def _crash(self, task: Task) -> None:
         if task.wanted:
@@ -211,7 +224,8 @@ class Lifecycle:
 
     def _terminate(self, task: Task) -> None:
         self._enter(task, "STOPPING")
-        needed, allowed = self._engine.options.stop_seconds, task.definition.stop_timeout
+        own, allowed = self._behaviour(task).stop, task.definition.stop_timeout
+        needed = self._engine.options.stop_seconds if own is None else own
         if task.exit_code is None and task.pull_stopped_at is not None:
             task.exit_code = 137 if needed > allowed else 0
         wait = 0.0 if task.execution_stopped_at or task.pull_stopped_at is None else min(needed, allowed)

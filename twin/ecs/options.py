@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,6 +56,21 @@ class AgentFault:
 
 
 @dataclass(frozen=True)
+class Behaviour:
+    """What the application in the containers of a family does, in simulated seconds; None: as `EcsOptions` says.
+
+    Attributes:
+        start: from pulled until the containers run.
+        stop: what they need after SIGTERM.
+        run_for: RUNNING time after which the application ends by itself (a batch job); None: it never does.
+    """
+
+    start: float | None = None
+    stop: float | None = None
+    run_for: float | None = None
+
+
+@dataclass(frozen=True)
 class EcsOptions:
     """Delays in simulated seconds, noise, faults, and the world's choice where AWS's documents are silent or disagree.
 
@@ -89,6 +105,7 @@ class EcsOptions:
             defaults (True), or keep their values (False). Unverified.
         redrain_refused: setting a DRAINING instance to DRAINING is an error (True), or accepted (False). Unverified.
         both_percents_100_refused: CreateService and UpdateService refuse minimum and maximum both at 100. Unverified.
+        behaviours: family of a task definition -> what its application does.
         task_faults, agent_faults: see there.
     """
 
@@ -122,5 +139,6 @@ class EcsOptions:
     partial_configuration_resets: bool = True
     redrain_refused: bool = False
     both_percents_100_refused: bool = False
+    behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
     task_faults: tuple[TaskFault, ...] = field(default=())
     agent_faults: tuple[AgentFault, ...] = field(default=())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
@@ -257,8 +258,7 @@ def _bindings(each: Task, container: str) -> list[Shown]:
 def definition(each: TaskDefinition) -> Shown:
     """ECS API: TaskDefinition."""
     return {
-        **each.raw,
-        "containerDefinitions": [dict(item) for item in each.raw["containerDefinitions"]],
+        **deepcopy(each.raw),
         "taskDefinitionArn": each.arn,
         "revision": each.revision,
         "status": each.status,

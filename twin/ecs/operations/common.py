@@ -63,7 +63,7 @@ def page(
 
     `size` is the page size without maxResults. The token is opaque to callers: it holds the last number shown.
     """
-    limit = int(params.get("maxResults") or size)
+    limit = int(params.get("maxResults", size))
     if not 1 <= limit <= PAGE:
         raise invalid("maxResults must be between 1 and 100.")
     last = _read_token(params.get("nextToken"))
