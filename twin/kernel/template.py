@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -70,17 +71,17 @@ class Deployment:
 
     def logical(self, physical: str) -> str | None:
         """Logical id of the resource with this name, URL or ARN; versions and aliases give that of their function."""
-        if not hasattr(self, "_index"):
-            index: dict[str, str] = {}
-            for created in self.resources.values():
-                for name in (created.arn, created.ref):
-                    if name:
-                        index.setdefault(name, created.logical_id)
-            object.__setattr__(self, "_index", index)
-        index = self._index  # type: ignore[attr-defined]
         unqualified = ":".join(physical.split(":")[:7])
-        found: str | None = index.get(unqualified) or index.get(physical)
-        return found
+        return self._index.get(unqualified) or self._index.get(physical)
+
+    @cached_property
+    def _index(self) -> dict[str, str]:
+        index: dict[str, str] = {}
+        for created in self.resources.values():
+            for name in (created.arn, created.ref):
+                if name:
+                    index.setdefault(name, created.logical_id)
+        return index
 
     def of_type(self, type_: str) -> list[Created]:
         return [created for created in self.resources.values() if created.type == type_]
