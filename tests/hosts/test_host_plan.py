@@ -254,6 +254,14 @@ def test_observe_plans_and_says_what_would_block() -> None:
     assert plan_of(fleet, policy=Policy()).decision == "planned"
 
 
+def test_the_reason_of_a_blocked_plan_names_everything_that_is_in_the_way() -> None:
+    fleet = Fleet(FOUR).service("web", ["i-1", "i-1"], percents=(100, 100)).service("api", ["i-1"], percents=(0, 100))
+    fleet.task("job", "i-1", "family:job", "job")
+    plan = plan_of(fleet, policy=Policy(mode="act", surge=False, standalone="block"))
+    assert plan.reason.startswith("task api-0 of service api: desired 1")
+    assert plan.reason.endswith("; also in the way: task job, service web")
+
+
 def test_every_task_gets_a_line_that_names_it_its_service_and_why() -> None:
     fleet = Fleet(FOUR).daemon("logs").service("web", ["i-1", "i-2"], percents=(50, 100))
     lines = explain(plan_of(fleet))

@@ -37,6 +37,7 @@ COMING = ("Pending", "Pending:Wait", "Pending:Proceed")
 # Unknown things without which less room is seen than there is, which is safe; what a task needs blocks that task.
 HARMLESS = ("group", "type", "subnet", "template", "provider", "cluster", "definition")
 SUMMARY_LINES = 10
+NAMED = 20  # what else is in the way is named up to this many times in one line
 
 
 def make_plan(survey: Survey, policy: Policy, now: datetime) -> Plan:
@@ -81,19 +82,33 @@ def _present(view: View, instance: str) -> bool:
 
 def _decided(plan: Plan, policy: Policy) -> Plan:
     if policy.mode == "observe":
-        stuck = f"; it would be blocked: {plan.obstacles[0].reason}" if plan.obstacles else ""
+        stuck = f"; it would be blocked: {_obstacles_in_short(plan.obstacles, plan.moves)}" if plan.obstacles else ""
         return replace(plan, decision="planned", reason=f"policy says observe: {_in_short(plan)}{stuck}")
     return _blocked(plan, policy) if plan.obstacles else replace(plan, decision="go", reason=_in_short(plan))
 
 
 def _blocked(plan: Plan, policy: Policy) -> Plan:
-    others = len(plan.obstacles) - 1
-    more = f" (and {others} more)" if others else ""
     passing = all(item.retry for item in plan.obstacles)
     again = retry_time(plan.at, policy, protection_ends(plan.moves)) if passing else None
     if again is not None and plan.deadline is not None and again >= plan.deadline:
         again = None
-    return replace(plan, decision="blocked", reason=plan.obstacles[0].reason + more, retry_at=again)
+    return replace(plan, decision="blocked", reason=_obstacles_in_short(plan.obstacles, plan.moves), retry_at=again)
+
+
+def _obstacles_in_short(obstacles: Sequence[Obstacle], moves: Sequence[Move]) -> str:
+    """The first obstacle in full, and what else is in the way by name."""
+    services = {move.task: move.service for move in moves}
+
+    def name(item: Obstacle) -> str:
+        service = services.get(item.id, "")
+        return f"service {service}" if service else f"{item.kind} {short(item.id)}"
+
+    first, rest = obstacles[0], obstacles[1:]
+    names = [other for other in dict.fromkeys(map(name, rest)) if other != name(first)]
+    if not names:
+        return first.reason + (f" (and {len(rest)} more like it)" if rest else "")
+    shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return f"{first.reason}; also in the way: {shown}"
 
 
 def _in_short(plan: Plan) -> str:
@@ -350,9 +365,7 @@ def confirm(plan: Plan, survey: Survey, new_hosts: Sequence[str], now: datetime,
 
 def _not_now(obstacles: Sequence[Obstacle], flight: Preflight) -> Confirmation:
     final = [item for item in obstacles if not item.retry]
-    first = (final or list(obstacles))[0]
-    others = len(obstacles) - 1
-    reason = first.reason + (f" (and {others} more)" if others else "")
+    reason = _obstacles_in_short([*final, *(item for item in obstacles if item.retry)], flight.moves)
     until = None if final else protection_ends(flight.moves)
     return Confirmation("stop" if final else "wait", reason, None, tuple(obstacles), until)
 
