@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from twin.ecs import Ecs, EcsOptions
+from twin.ecs import Behaviour, Ecs, EcsOptions
 from twin.errors import AwsError, WorldError
 from twin.kernel.alarms import Alarms
 from twin.kernel.api import WORLD, Call
@@ -163,9 +163,11 @@ class World:
 
     # --- options -----------------------------------------------------------------------------------------------------
     def _ecs_options(self) -> EcsOptions:
-        options = EcsOptions(**_chosen(self.spec.options.ecs))
         return dataclasses.replace(
-            options, task_faults=faults.task_faults(self.spec), agent_faults=faults.agent_faults(self.spec)
+            EcsOptions(**_chosen(self.spec.options.ecs)),
+            behaviours=_behaviours(self.spec),
+            task_faults=faults.task_faults(self.spec),
+            agent_faults=faults.agent_faults(self.spec),
         )
 
     def _ec2_options(self) -> Ec2Options:
@@ -185,6 +187,17 @@ class World:
 
 def _chosen(choices: Strict) -> dict[str, Any]:
     return {name: value for name, value in choices.model_dump().items() if value is not None}
+
+
+def _behaviours(spec: WorldSpec) -> dict[str, Behaviour]:
+    """What the applications do, by family; a service's family has its name."""
+    found = {
+        name: Behaviour(start=service.start_seconds, stop=service.stop_seconds)
+        for service in spec.services
+        for name in service.names
+    }
+    jobs = {task.family: Behaviour(task.start_seconds, task.stop_seconds, task.run_for) for task in spec.tasks}
+    return {family: behaviour for family, behaviour in {**found, **jobs}.items() if behaviour != Behaviour()}
 
 
 def _states(definition: Any) -> list[str]:

@@ -181,6 +181,10 @@ class Queues(Api):
         return list(self._queues.values())
 
     @property
+    def mappings(self) -> list[SourceMapping]:
+        return [mapping for mappings in self._mappings.values() for mapping in mappings]
+
+    @property
     def open(self) -> bool:
         """Whether a message waits in, or was taken from, a queue that some enabled mapping reads."""
         return any(len(m.queue) for mappings in self._mappings.values() for m in mappings if m.enabled)

@@ -7,12 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from twin.errors import WorldError
-from twin.rehearsal import actors, laws, outcomes, report
+from twin.rehearsal import actors, laws, outcomes
+from twin.rehearsal import report as reports
 from twin.rehearsal.costs import cost_usd
 from twin.rehearsal.events import Planned, start_of
 from twin.rehearsal.evidence import Evidence
@@ -84,9 +86,7 @@ class Rehearsal:
             offset = planned.offset(self.start)
             if offset < 0:
                 raise WorldError(f"{planned.source}: at: is before the start ({self.start.isoformat()})")
-            self.world.kernel.scheduler.call_later(
-                offset, lambda planned=planned: self._put(planned), name=f"event:{planned.source}"
-            )
+            self.world.kernel.scheduler.call_later(offset, partial(self._put, planned), name=f"event:{planned.source}")
             self._warn(planned)
         if self.spec.at_least:
             self.world.kernel.scheduler.call_later(self.spec.at_least, lambda: None, name="at least")
@@ -115,7 +115,7 @@ class Rehearsal:
         self.quiet = self.world.run(self._until, tick=tick)
 
     # --- judging -----------------------------------------------------------------------------------------------------
-    def report(self, wall_seconds: float) -> report.Report:
+    def report(self, wall_seconds: float) -> reports.Report:
         world = self.world
         executions = outcomes.shown(world.machines.executions)
         outcomes.finish(self.observer.works, world.machines.executions)
@@ -127,7 +127,7 @@ class Rehearsal:
         signals = sum(1 for each in world.functions.invocations if each.function == SIGNAL)
         calls = self.observer.calls
         transitions = sum(execution.transitions for execution in world.machines.executions)
-        return report.Report(
+        return reports.Report(
             verdict=self._verdict(judged, unexpected, unfinished),
             world=self.spec.name,
             seed=self.seed,
@@ -152,14 +152,14 @@ class Rehearsal:
             timeline=self._timeline(),
         )
 
-    def _verdict(self, judged: Sequence[report.Law], unexpected: list[str], unfinished: list[str]) -> report.Verdict:
+    def _verdict(self, judged: Sequence[reports.Law], unexpected: list[str], unfinished: list[str]) -> reports.Verdict:
         if any(law.held is False for law in judged if law.name != "every_outcome" or not unfinished):
             return "violated"
         if not self.quiet or unfinished:
             return "unfinished"
         return "unexpected" if unexpected else "ok"
 
-    def _services(self, evidence: Evidence) -> list[report.Service]:
+    def _services(self, evidence: Evidence) -> list[reports.Service]:
         moved = self._moved(evidence)
         states = {**evidence.before.services, **evidence.after.services}
         return [
@@ -167,13 +167,13 @@ class Rehearsal:
             for arn in sorted(states, key=lambda arn: (states[arn].cluster, states[arn].name))
         ]
 
-    def _service(self, evidence: Evidence, arn: str, moved: int) -> report.Service:
+    def _service(self, evidence: Evidence, arn: str, moved: int) -> reports.Service:
         state = evidence.after.services.get(arn) or evidence.before.services[arn]
         claims = [work.claimed for work in evidence.works if work.cluster == state.cluster]
         since = min(claims) if claims else self.start
         at_claim = evidence.healthy_at(arn, since)
         later = [change.healthy for change in evidence.changes if change.service == arn and change.at > since]
-        return report.Service(
+        return reports.Service(
             service=state.name,
             cluster=state.cluster,
             scheduling_strategy="DAEMON" if state.daemon else "REPLICA",
@@ -192,16 +192,16 @@ class Rehearsal:
             counted |= {task: owner for task, owner in work.surveyed.items() if task not in alive and owner}
         return Counter(counted.values())
 
-    def _hosts(self, evidence: Evidence) -> list[report.Host]:
+    def _hosts(self, evidence: Evidence) -> list[reports.Host]:
         zones = {each.instance_id: each.zone for each in self.world.ec2.instances.values()}
         groups = {host: group.name for group in evidence.before.groups.values() for host in group.protected}
         ended = [
-            report.Host(instance=host, group=group, zone=zones.get(host), fate="ended")
+            reports.Host(instance=host, group=group, zone=zones.get(host), fate="ended")
             for host, group in groups.items()
             if host not in self.world.ec2.instances or not self.world.ec2.instances[host].alive
         ]
         new = [
-            report.Host(instance=host, group=group or None, zone=zones.get(host), fate="launched")
+            reports.Host(instance=host, group=group or None, zone=zones.get(host), fate="launched")
             for host, group in evidence.launched.items()
         ]
         return ended + new
@@ -220,15 +220,15 @@ class Rehearsal:
             if len(queue) and (queue.arn in dead or "DeadLetter" in (self.world.deployment.logical(queue.arn) or ""))
         }
 
-    def _timeline(self) -> list[report.TimelineEntry]:
+    def _timeline(self) -> list[reports.TimelineEntry]:
         return [
-            report.TimelineEntry(at=entry.at.isoformat(timespec="milliseconds"), kind=entry.kind, text=entry.text)
+            reports.TimelineEntry(at=entry.at.isoformat(timespec="milliseconds"), kind=entry.kind, text=entry.text)
             for entry in self.world.kernel.timeline
             if not entry.kind.startswith(_QUIET)
         ]
 
 
-def _counted(calls: Sequence[Any]) -> list[report.Calls]:
+def _counted(calls: Sequence[Any]) -> list[reports.Calls]:
     counts: Counter[tuple[str, str, str]] = Counter()
     errors: Counter[tuple[str, str, str]] = Counter()
     for call in calls:
@@ -236,12 +236,12 @@ def _counted(calls: Sequence[Any]) -> list[report.Calls]:
         counts[key] += 1
         errors[key] += call.error is not None
     return [
-        report.Calls(caller=key[0], service=key[1], operation=key[2], calls=number, errors=errors[key])
+        reports.Calls(caller=key[0], service=key[1], operation=key[2], calls=number, errors=errors[key])
         for key, number in sorted(counts.items())
     ]
 
 
-def to_json(result: report.Report) -> str:
+def to_json(result: reports.Report) -> str:
     """As it is written to a file: keys in the model's order, one byte sequence for one result."""
     data: Mapping[str, Any] = result.model_dump(mode="json")
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
