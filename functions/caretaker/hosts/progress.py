@@ -42,6 +42,7 @@ class Look:
         definitions: task definitions by ARN.
         targets: targets of the services' target groups.
         events: newest event of a service that says why it cannot place or start tasks, by service name.
+        daemons: names of daemon services.
     """
 
     at: datetime
@@ -53,6 +54,7 @@ class Look:
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     events: Mapping[str, str] = field(default_factory=dict)
+    daemons: frozenset[str] = frozenset()
 
 
 # --- draining hosts --------------------------------------------------------------------------------------------------
@@ -119,6 +121,8 @@ def _why_left(task: Task, host: Host, look: Look) -> str:
         return f"it was told to stop and has not yet{silence}"
     if not task.service:
         return "a standalone task is never stopped by a drain; it has to end by itself"
+    if task.service in look.daemons:
+        return "a daemon's task stops when all others have"
     if event := look.events.get(task.service):
         return f"ECS says: {event}"
     if task.protected:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from caretaker.hosts.desk import Desk, open_desk, still_wanted, the_plan, the_policy, wait
 from caretaker.hosts.errors import DrainStuck, HostsChanged
-from caretaker.hosts.model import Plan, Policy
+from caretaker.hosts.model import DAEMON, Plan, Policy
 from caretaker.hosts.progress import Left, Look, goals_of, services_short, tasks_left
 from caretaker.hosts.survey import look_at_hosts, with_health, with_services, with_tasks
 from caretaker.runtime import claims, logging
@@ -53,7 +54,8 @@ def _look(desk: Desk, plan: Plan) -> Look:
     back = sorted(name for name, host in look.hosts.items() if host.status == "ACTIVE")
     if back:
         raise HostsChanged(f"somebody set {', '.join(back)} to ACTIVE again while it was drained")
-    return with_tasks(look, desk.work.cluster, _surveyed(plan))
+    daemons = frozenset(move.service for move in plan.moves if move.how == DAEMON)
+    return replace(with_tasks(look, desk.work.cluster, _surveyed(plan)), daemons=daemons)
 
 
 def _surveyed(plan: Plan) -> list[str]:
