@@ -9,11 +9,12 @@ prints, through boto3 clients in one process, the median of a DescribeTasks of 1
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from twin.ecs import Ecs, EcsOptions
 from twin.kernel.api import WORLD, Caller
@@ -34,7 +35,7 @@ class NoBus:
     def __init__(self) -> None:
         self.events = 0
 
-    def emit(self, source: str, detail_type: str, detail: dict[str, object], resources: list[str]) -> None:
+    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any], resources: list[str]) -> None:
         self.events += 1
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
@@ -19,6 +20,12 @@ from twin.errors import AwsError
 ZONE = "attribute:ecs.availability-zone"
 MAX_STRATEGIES = 5
 MAX_CONSTRAINTS = 10
+_BALANCED: tuple[tuple[tuple[str, str], ...], ...] = (
+    (),
+    (("spread", ZONE),),
+    (("spread", ZONE), ("spread", "instanceId")),
+)
+"""Strategies that come to the default: the zone with the fewest tasks, in it the instance with the fewest."""
 _REASONS = ("RESOURCE:CPU", "RESOURCE:MEMORY", "RESOURCE:PORTS", "RESOURCE:ENI", "RESOURCE:GPU")
 
 
@@ -57,12 +64,30 @@ class Refusal:
 
 @dataclass
 class Candidates:
-    """The instances of a cluster that may take the tasks of one request, kept while several are placed in a row."""
+    """The instances of a cluster that may take the tasks of one request, kept while several are placed in a row.
+
+    Attributes:
+        hosts: those that fit.
+        refusal: why the closest of the others does not.
+        placed: the instance of each task of the service or group; `zones` counts them.
+        queues: for the default placement, per zone: (tasks of the service there, number, instance), fewest first.
+    """
 
     request: Request
     hosts: list[Host]
     refusal: Refusal
-    zones: Counter[str] = field(default_factory=Counter)
+    placed: list[Host]
+    zones: Counter[str]
+    queues: dict[str, list[tuple[float, int, Host]]] | None = None
+
+    def refuse(self, host: Host, reason: str) -> None:
+        """Keep the refusal of the instance that met the most: constraints are checked before resources."""
+        if self.refusal.host is None or _rank(reason) > _rank(self.refusal.reason):
+            self.refusal = Refusal(reason, host)
+
+
+def _rank(reason: str) -> int:
+    return 1 + _REASONS.index(reason) if reason in _REASONS else 0
 
 
 def parse_constraints(items: Iterable[dict[str, Any]], limit: int = MAX_CONSTRAINTS) -> tuple[Constraint, ...]:
@@ -148,9 +173,9 @@ def lacks(host: Host, demand: Demand) -> str | None:
 
 
 def candidates(hosts: Iterable[Host], request: Request, running: Iterable[Task]) -> Candidates:
-    """The instances that can take the task. `running` are its service's tasks with desired status RUNNING."""
-    fitting: list[Host] = []
-    closest: tuple[int, Refusal] = (-1, Refusal("EMPTY CAPACITY"))
+    """The instances that can take the task. `running` are its group's tasks with desired status RUNNING."""
+    placed = [task.host for task in running if task.host is not None]
+    pool = Candidates(request, [], Refusal("EMPTY CAPACITY"), placed, Counter(host.zone for host in placed))
     for host in hosts:
         if host.status != "ACTIVE":
             continue
@@ -160,58 +185,58 @@ def candidates(hosts: Iterable[Host], request: Request, running: Iterable[Task])
             continue
         reason = refusal(host, request)
         if reason is None:
-            fitting.append(host)
+            pool.hosts.append(host)
         else:
-            # the closest instance is the one that met the most: constraints are checked before resources
-            rank = 1 + _REASONS.index(reason) if reason in _REASONS else 0
-            if rank > closest[0]:
-                closest = (rank, Refusal(reason, host))
-    zones = Counter(task.zone for task in running if task.zone is not None)
-    return Candidates(request, fitting, closest[1], zones)
+            pool.refuse(host, reason)
+    if request.strategies in _BALANCED:
+        pool.queues = {}
+        counts = _group_counts(request)
+        for host in pool.hosts:
+            heappush(pool.queues.setdefault(host.zone, []), (counts(host), host.number, host))
+    return pool
 
 
 def choose(pool: Candidates, rng: Random) -> Host | None:
     """The instance that the strategies prefer; ties go to the instance registered first. None if none is left."""
+    if pool.queues is not None:
+        fronts = [(pool.zones[zone], *queue[0]) for zone, queue in pool.queues.items() if queue]
+        return min(fronts)[3] if fronts else None
     keys = _keys(pool, rng)
-    best: Host | None = None
-    best_key: tuple[Any, ...] = ()
-    for host in pool.hosts:
-        key = keys(host)
-        if best is None or key < best_key:
-            best, best_key = host, key
-    return best
+    return min(pool.hosts, key=keys, default=None)
 
 
 def took(pool: Candidates, host: Host) -> None:
-    """Bring the pool up to date after a task was placed on `host`."""
+    """Bring the pool up to date after a task was placed on `host`, the one chosen last."""
     pool.zones[host.zone] += 1
-    if refusal(host, pool.request) is not None:
+    pool.placed.append(host)
+    reason = refusal(host, pool.request)
+    if pool.queues is not None:
+        heappop(pool.queues[host.zone])
+        if reason is None:
+            counts = _group_counts(pool.request)
+            heappush(pool.queues[host.zone], (counts(host), host.number, host))
+    elif reason is not None:
         pool.hosts.remove(host)
+    if reason is not None:
+        pool.refuse(host, reason)
 
 
-def _keys(pool: Candidates, rng: Random) -> Callable[[Host], tuple[Any, ...]]:
-    strategies = pool.request.strategies or (("spread", ZONE), ("spread", "instanceId"))
-    if strategies == (("spread", ZONE),):
-        strategies = (*strategies, ("spread", "instanceId"))
-    parts = [_key(kind, name, pool, rng) for kind, name in strategies]
+def _keys(pool: Candidates, rng: Random) -> Callable[[Host], tuple[float, ...]]:
+    parts = [_key(kind, name, pool, rng) for kind, name in pool.request.strategies]
     return lambda host: (*(part(host) for part in parts), host.number)
 
 
 def _key(kind: str, name: str, pool: Candidates, rng: Random) -> Callable[[Host], float]:
-    request = pool.request
     if kind == "random":
         return lambda host: rng.random()
     if kind == "binpack":
         return (lambda host: host.free_cpu) if name == "cpu" else (lambda host: host.free_memory)
-    counts = _group_counts(request)
     if name == "instanceId":
-        return counts
+        return _group_counts(pool.request)
     if name == ZONE:
         return lambda host: pool.zones[host.zone]
     attribute = name.removeprefix("attribute:")
-    sums: Counter[str | None] = Counter()
-    for host in pool.hosts:
-        sums[host.attributes.get(attribute)] += int(counts(host))
+    sums = Counter(host.attributes.get(attribute) for host in pool.placed)
     return lambda host: sums[host.attributes.get(attribute)]
 
 
