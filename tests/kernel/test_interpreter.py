@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -421,3 +422,18 @@ def test_calls_are_made_in_the_machines_name(stage: Stage) -> None:
     execution = stage.run({"Try": task("f", End=True)})
     call = next(call for call in stage.kernel.calls if call.service == "lambda")
     assert (call.caller.kind, call.caller.name, call.caller.execution) == ("machine", "Machine1", execution.arn)
+
+
+def test_thirty_transitions_take_a_fraction_of_a_second(stage: Stage) -> None:
+    stage.python.functions["f"] = lambda payload: payload
+    states: dict[str, Any] = {}
+    for number in range(15):
+        states[f"Do {number}"] = task("f", Next=f"If {number}", TimeoutSeconds=60)
+        choice = {"Condition": "{% $states.input.stop %}", "Next": "Done"}
+        states[f"If {number}"] = {"Type": "Choice", "Choices": [choice], "Default": f"Do {number + 1}"}
+    states["Do 15"] = {"Type": "Pass", "Next": "Done"}
+    execution = stage.start({**states, "Done": SUCCEED}, {"stop": False})
+    before = time.process_time()
+    stage.kernel.scheduler.run()
+    assert execution.transitions == 32
+    assert time.process_time() - before < 0.3
