@@ -4,7 +4,7 @@ VENV := .venv
 SAM_VENV := .venv-sam
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
-UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads
+UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads --compile-bytecode
 SEED ?= 1
 
 .PHONY: help rehearse test lint types template unit bench test-sam requirements clean
