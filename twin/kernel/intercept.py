@@ -34,6 +34,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.model_instances import reset_model_data
 from moto.core.models import botocore_stubber
+from moto.core.serialize import BaseJSONSerializer
 from moto.moto_api._internal import mock_random
 
 from twin.errors import AwsError, Unmodelled
@@ -134,14 +135,14 @@ class Interception:
         return self._depth > 0
 
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """Patch botocore (and moto's clock and chance) until the end of the block."""
+    def active(self) -> Iterator[bool]:
+        """Patch botocore (and moto's clock and chance) until the block ends. Gives whether it is the outermost."""
         if Interception._present not in (None, self):
             raise RuntimeError("another world is entered in this process; leave it first")
         if self._depth:
             self._depth += 1
             try:
-                yield
+                yield False
             finally:
                 self._depth -= 1
             return
@@ -153,7 +154,7 @@ class Interception:
             Interception._present = self
             self._depth = 1
             try:
-                yield
+                yield True
             finally:
                 self._depth = 0
                 Interception._present = None
@@ -185,6 +186,7 @@ class Interception:
         yield patch.object(backoff, "__defaults__", (20, self.rng.random, None, None))
         yield patch.object(botocore.retries.adaptive, "register_retry_handler", _no_adaptive_mode)
         yield patch.object(moto.core.utils, "datetime", self._datetime_module())
+        yield patch.object(BaseJSONSerializer, "_serialize_type_structure", _serialize_structure)
 
     def _now(self, remove_tzinfo: bool = True) -> real_datetime.datetime:
         now = self.clock.now()
@@ -246,6 +248,28 @@ class Interception:
             return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
         return send
+
+
+_serialize_any_structure: Any = BaseJSONSerializer._serialize_type_structure
+
+
+def _serialize_structure(serializer: Any, serialized: dict[str, Any], value: Any, shape: Any, key: str) -> None:
+    """moto's, but for DynamoDB's attribute values, which are in wire form already unless they hold binary data.
+
+    moto asks each value for each of an attribute's ten possible types under several spellings: 5 ms for a small item.
+    """
+    if shape.name == "AttributeValue" and _is_wire_form(value):
+        serializer._default_serialize(serialized, value, shape, key)
+    else:
+        _serialize_any_structure(serializer, serialized, value, shape, key)
+
+
+def _is_wire_form(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_wire_form, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_wire_form, value))
+    return isinstance(value, str | bool)
 
 
 class _Chance:
