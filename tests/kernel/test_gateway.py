@@ -252,6 +252,29 @@ def test_moto_serves_tables_and_parameters_in_simulated_time(world: World) -> No
     assert found["LastModifiedDate"] == START
 
 
+def test_every_type_of_attribute_comes_back_from_a_table_as_it_was_put(world: World) -> None:
+    keys = {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]}
+    types = {"AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}
+    world.gateway.call(
+        "dynamodb", "CreateTable", {"TableName": "t", "BillingMode": "PAY_PER_REQUEST", **keys, **types}, WORLD
+    )
+    item = {
+        "pk": {"S": "a"},
+        "n": {"N": "1.5"},
+        "yes": {"BOOL": True},
+        "no": {"BOOL": False},
+        "nothing": {"NULL": True},
+        "bytes": {"B": b"\x00\xff"},
+        "names": {"SS": ["x", "y"]},
+        "map": {"M": {"list": {"L": [{"S": ""}, {"M": {}}, {"L": []}, {"N": "3"}]}, "blob": {"B": b"z"}}},
+        "empty": {"M": {}},
+    }
+    client = world.boto(FUNCTION, "dynamodb")
+    client.put_item(TableName="t", Item=item)
+    assert client.get_item(TableName="t", Key={"pk": {"S": "a"}})["Item"] == item
+    assert client.scan(TableName="t")["Items"] == [item]
+
+
 def test_a_world_begins_empty_and_leaves_botocore_as_it_was() -> None:
     table = {
         "TableName": "t",
