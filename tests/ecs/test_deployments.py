@@ -213,6 +213,11 @@ def test_an_external_service_gets_tasks_only_from_the_builder_of_a_world() -> No
         {"deploymentConfiguration": {"minimumHealthyPercent": 101}},
         {"deploymentConfiguration": {"minimumHealthyPercent": -1}},
         {"deploymentConfiguration": {"maximumPercent": 99}},
+        {
+            "deploymentConfiguration": {"minimumHealthyPercent": 50},
+            "placementConstraints": [{"type": "memberOf", "expression": "nonsense"}],
+        },
+        {"healthCheckGracePeriodSeconds": 7, "capacityProviderStrategy": [{"capacityProvider": "x", "weight": 1}]},
         {"desiredCount": -1},
         {"desiredCount": 5001},
         {"placementStrategy": [{"type": "spread", "field": "instanceId"}] * 6},

@@ -191,3 +191,14 @@ def test_managed_draining_waits_for_every_task_but_daemons() -> None:
     world.run()
     assert len(done) == 1
     assert not host.tasks
+
+
+def test_flaps_of_many_agents_keep_no_world_busy() -> None:
+    world = World(hosts=50, agent_flaps_per_hour=60.0)
+    world.serve(desired=2)
+    world.serve("agent", None, schedulingStrategy="DAEMON")
+    world.settle()
+    world.drain(world.host(0))
+    world.run()
+    assert not world.host(0).tasks
+    assert world.kernel.clock.elapsed < 600

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ecs_world import CLUSTER, OPERATOR, World
 
-from twin.ecs import TaskFault
+from twin.ecs import Behaviour, TaskFault
 from twin.ecs.model import Task
 
 
@@ -256,3 +256,16 @@ def test_events_look_like_the_sample() -> None:
     assert set(sample) <= set(detail)
     assert {name: type(value) for name, value in sample.items()} == {name: type(detail[name]) for name in sample}
     json.dumps(detail)
+
+
+def test_an_application_has_its_own_times_and_a_job_ends_by_itself() -> None:
+    behaviours = {"job": Behaviour(start=10.0, stop=3.0, run_for=100.0)}
+    world = World(hosts=1, behaviours=behaviours).settle()
+    world.define("job")
+    arn = world.call("RunTask", cluster=CLUSTER, taskDefinition="job")["tasks"][0]["taskArn"]
+    world.run(300)
+    task = world.call("DescribeTasks", cluster=CLUSTER, tasks=[arn])["tasks"][0]
+    assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "EssentialContainerExited")
+    assert (task["stoppingAt"] - task["startedAt"]).total_seconds() == 100
+    assert (task["startedAt"] - task["pullStoppedAt"]).total_seconds() == 11  # ACTIVATING takes one of them
+    assert task["containers"][0]["exitCode"] == 0

@@ -112,7 +112,6 @@ class Deployments:
         deployment = task.deployment
         if deployment is None:
             return
-        deployment.had_healthy = True
         breaker = deployment.service.configuration.get("deploymentCircuitBreaker", {})
         if breaker.get("resetOnHealthyTask", True):
             deployment.failures = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from twin.ecs.model import HealthChange, Loss, Task
 from twin.kernel.api import Call
+from twin.kernel.scheduler import Timer
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
@@ -45,7 +46,7 @@ class Health:
             task.health_timer = self._timer(task, wait, lambda: self._lasted(task))
         self.evaluate(task)
 
-    def _timer(self, task: Task, seconds: float, fn: Callable[[], None]):  # type: ignore[no-untyped-def]
+    def _timer(self, task: Task, seconds: float, fn: Callable[[], None]) -> Timer:
         return self._engine.later(seconds, fn, f"ecs.health:{task.id}")
 
     def _checked(self, task: Task, *, healthy: bool) -> None:

@@ -127,8 +127,7 @@ class Hosts:
             return
         if host.agent_connected:
             self.disconnect(host)
-            # in the foreground: tasks may wait for this agent
-            self._engine.later(away, lambda: self.connect(host), f"ecs.flap:{host.instance_id}")
+            self._back_after(host, away, lambda: self.connect(host, flap=True))
         self._plan_flap(host)
 
     def _plan_disconnect(self, host: Host, fault: AgentFault) -> None:
@@ -136,7 +135,7 @@ class Hosts:
             host.may_connect = False
             self.disconnect(host)
             if fault.seconds is not None:
-                self._engine.later(fault.seconds, back, f"ecs.agent:{host.instance_id}")
+                self._back_after(host, fault.seconds, back)
 
         def back() -> None:
             host.may_connect = True
@@ -146,14 +145,33 @@ class Hosts:
         wait = max(0.0, fault.after - self._engine.elapsed)
         self._engine.background(wait, strike, f"ecs.agent:{host.instance_id}")
 
+    def _back_after(self, host: Host, seconds: float, fn: Callable[[], None]) -> None:
+        """The agent comes back in the background, unless a task comes to wait for it meanwhile."""
+        host.back = (self._engine.elapsed + seconds, fn)
+        self._engine.background(seconds, lambda: self._back(host), f"ecs.agent:{host.instance_id}")
+
+    def _back(self, host: Host) -> None:
+        # a sum of times may be off by a rounding error
+        if host.back is not None and host.back[0] <= self._engine.elapsed + 1e-6:
+            fn = host.back[1]
+            host.back = None
+            fn()
+
+    def hold(self, host: Host, report: Callable[[], None]) -> None:
+        """Keep what a disconnected agent has to report until it is back; then the world waits for it."""
+        if host.back is not None and not host.held:
+            wait = host.back[0] - self._engine.elapsed
+            self._engine.later(wait, lambda: self._back(host), f"ecs.agent:{host.instance_id}")
+        host.held.append(report)
+
     def disconnect(self, host: Host) -> None:
         """The agent loses its connection: nothing on the instance is reported or started until it is back."""
         if host.agent_connected and host.status != "INACTIVE":
             host.agent_connected = False
             self._engine.events.host(host)
 
-    def connect(self, host: Host) -> None:
-        """The agent is back, and reports what it held."""
+    def connect(self, host: Host, *, flap: bool = False) -> None:
+        """The agent is back, and reports what it held. After a mere flap nobody is woken who did not wait for it."""
         if host.agent_connected or not host.running or not host.may_connect or host.status == "INACTIVE":
             return
         host.agent_connected = True
@@ -161,7 +179,13 @@ class Hosts:
         held, host.held = host.held, []
         for report in held:
             report()
-        self._available(host)
+        if not flap:
+            self._available(host)
+            return
+        host.cluster.epoch += 1
+        for service in self._engine.store.services_of(host.cluster):
+            if service.strategy == "DAEMON" and service.arn not in host.service_counts:
+                self._engine.scheduler.poke(service)
 
     # --- draining ----------------------------------------------------------------------------------------------------
     def drain(self, host: Host, call: Call | None) -> None:

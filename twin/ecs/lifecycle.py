@@ -89,7 +89,7 @@ class Lifecycle:
         if host.agent_connected:
             step(task)
         else:
-            host.held.append(lambda: self._report(task, step))
+            self._engine.hosts.hold(host, lambda: self._report(task, step))
 
     def _pending(self, task: Task) -> None:
         host = task.host

@@ -130,7 +130,8 @@ class Host:
     """A container instance, with what is left of its resources.
 
     `service_counts` counts the tasks with desired status RUNNING per service, `group_counts` every task that has not
-    stopped per task group, `held` what the agent could not report yet because it is disconnected.
+    stopped per task group, `held` what the agent could not report yet because it is disconnected, `back` when (elapsed
+    seconds) and how it comes back.
     """
 
     number: int
@@ -168,6 +169,7 @@ class Host:
     drained_by: Call | None = None
     gone_by: Call | None = None
     held: list[Callable[[], None]] = field(default_factory=list)
+    back: tuple[float, Callable[[], None]] | None = None
     flap: Timer | None = None
 
     @property
@@ -210,14 +212,12 @@ class Deployment:
     status: Literal["PRIMARY", "ACTIVE", "INACTIVE"] = "PRIMARY"
     rollout: RolloutState = "IN_PROGRESS"
     reason: str = ""
-    rollback: bool = False
     rollback_of: Deployment | None = None
     deployment_status: str = "IN_PROGRESS"
     finished_at: datetime | None = None
     failures: int = 0
     streak: int = 0
     not_before: float = 0.0
-    had_healthy: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -35,7 +35,7 @@ def as_is(moment: datetime) -> datetime:
 
 def iso(moment: datetime) -> str:
     """As ECS's events write it: milliseconds, Z."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def tag_list(tags: Tags) -> list[Shown]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from typing import Any, Literal
 
 from twin.ecs import placement, render
@@ -63,6 +66,19 @@ _CONFIGURATION = (
     "minimumHealthyPercent",
     "strategy",
     "bakeTimeInMinutes",
+)
+_SETTINGS = (
+    "minimum",
+    "maximum",
+    "configuration",
+    "load_balancers",
+    "constraints",
+    "strategies",
+    "raw",
+    "grace",
+    "az_rebalancing",
+    "launch_type",
+    "capacity_strategy",
 )
 _CONTROLLED_ELSEWHERE = ("taskDefinition", "networkConfiguration", "loadBalancers", "forceNewDeployment")
 _DEFAULTS = {"REPLICA": (100, 200), "DAEMON": (0, 100)}
@@ -299,20 +315,9 @@ class ServiceOperations(TaskOperations, Operations):
             raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
         self._check_update(service, params)
         definition = self._next_definition(service, params)
-        if params.get("deploymentConfiguration"):
-            whole = engine.options.partial_configuration_resets
-            self._set_configuration(service, params["deploymentConfiguration"], whole=whole)
-        self._set_placement(service, params, definition)
-        deploys = self._deploys(service, params, definition)
-        if definition is not None:
-            self._set_network(service, params, definition)
-            self._set_balancers(service, params, definition)
-        self._set_plain(service, params)
-        if params.get("availabilityZoneRebalancing"):
-            service.az_rebalancing = params["availabilityZoneRebalancing"]
-        if "capacityProviderStrategy" in params:
-            strategy = self.provider_strategy(cluster, params["capacityProviderStrategy"])
-            service.capacity_strategy, service.launch_type = strategy, None if strategy else "EC2"
+        with _all_or_nothing(service):
+            deploys = self._deploys(service, params, definition)
+            self._set_members(service, params, definition)
         if "desiredCount" in params and params["desiredCount"] != service.desired:
             service.desired = params["desiredCount"]
             service.excess_by = call
@@ -322,6 +327,21 @@ class ServiceOperations(TaskOperations, Operations):
             engine.deployments.begin(service, definition, call)
         engine.scheduler.poke(service)
         return {"service": render.service(service)}
+
+    def _set_members(self, service: Service, params: Params, definition: TaskDefinition | None) -> None:
+        if params.get("deploymentConfiguration"):
+            whole = self.engine.options.partial_configuration_resets
+            self._set_configuration(service, params["deploymentConfiguration"], whole=whole)
+        self._set_placement(service, params, definition)
+        if definition is not None:
+            self._set_network(service, params, definition)
+            self._set_balancers(service, params, definition)
+        self._set_plain(service, params)
+        if params.get("availabilityZoneRebalancing"):
+            service.az_rebalancing = params["availabilityZoneRebalancing"]
+        if "capacityProviderStrategy" in params:
+            strategy = self.provider_strategy(service.cluster, params["capacityProviderStrategy"])
+            service.capacity_strategy, service.launch_type = strategy, None if strategy else "EC2"
 
     def _check_update(self, service: Service, params: Params) -> None:
         if service.strategy == "DAEMON":
@@ -373,6 +393,18 @@ class ServiceOperations(TaskOperations, Operations):
         service.excess_by = call
         self.engine.scheduler.poke(service)
         return {"service": render.service(service)}
+
+
+@contextmanager
+def _all_or_nothing(service: Service) -> Iterator[None]:
+    """Put a service's settings back when a later member of the request is refused."""
+    before = {name: copy(getattr(service, name)) for name in _SETTINGS}
+    try:
+        yield
+    except BaseException:
+        for name, value in before.items():
+            setattr(service, name, value)
+        raise
 
 
 class _Record:
