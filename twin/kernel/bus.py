@@ -17,7 +17,7 @@ from twin.kernel import schedules
 from twin.kernel.api import AWS_EVENTS, Api, Call, operation
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
-from twin.kernel.pattern import EventPattern
+from twin.kernel.pattern import EventPattern, Fields, flatten
 from twin.kernel.queues import Queues
 
 FaultKind = Literal["lost", "doubled", "late", "reordered"]
@@ -73,6 +73,9 @@ class Rule:
     schedule: schedules.Schedule | None
     targets: tuple[Target, ...]
     enabled: bool = True
+
+    def matches(self, fields: Fields) -> bool:
+        return self.pattern is not None and self.pattern.matches_fields(fields)
 
 
 @dataclass
@@ -237,7 +240,8 @@ class EventBus(Api):
 
     def _arrive(self, event: dict[str, Any]) -> None:
         self.history.append(event)
-        matched = [r for r in self._rules.values() if r.enabled and r.pattern is not None and r.pattern.matches(event)]
+        fields = flatten(event)
+        matched = [rule for rule in self._rules.values() if rule.enabled and rule.matches(fields)]
         if matched or not event["source"].startswith("aws."):
             text = f"{event['source']}: {event['detail-type']}"
             self.kernel.note("event.put", text, event=event["id"], rules=[rule.name for rule in matched])

@@ -55,6 +55,7 @@ class _Condition:
 
 
 _Branch = Mapping[str, _Condition]
+Fields = Mapping[str, list[_Field]]
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,10 @@ class EventPattern:
         return tuple(branches)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        fields: dict[str, list[_Field]] = {}
-        _flatten(event, "", (), fields, _counter())
+        return self.matches_fields(flatten(event))
+
+    def matches_fields(self, fields: Fields) -> bool:
+        """As `matches`, for an event that was flattened before: many patterns are tried on one event."""
         return any(_branch_matches(branch, sorted(branch), (), fields) for branch in self._branches)
 
 
@@ -93,6 +96,13 @@ def _counter() -> Iterator[int]:
     while True:
         yield number
         number += 1
+
+
+def flatten(event: Mapping[str, Any]) -> Fields:
+    """The leaves of an event by dotted name."""
+    fields: dict[str, list[_Field]] = {}
+    _flatten(event, "", (), fields, _counter())
+    return fields
 
 
 def _flatten(
