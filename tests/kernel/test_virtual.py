@@ -174,3 +174,26 @@ def test_worlds_follow_one_another(kernel: Kernel) -> None:
     second = run(later, virtual.time.time)
     assert second - first == 86_400
     assert virtual.present() is None
+
+
+def test_a_world_that_is_left_takes_its_open_jobs_along(kernel: Kernel) -> None:
+    log: list[str] = []
+
+    def waits(name: str) -> None:
+        try:
+            virtual.time.sleep(1000)
+        finally:
+            log.append(f"{name} {virtual.present() is not None}")
+            virtual.time.sleep(1)
+            log.append("not reached")
+
+    for name in ("first", "second"):
+        job(kernel, lambda name=name: waits(name))
+    kernel.scheduler.run(until=10)
+    unstarted = job(kernel, lambda: log.append("ran"))
+    virtual.unwind_all(kernel)
+    assert log == ["first True", "second True"]
+    assert unstarted.ended
+    assert virtual.present() is None
+    kernel.scheduler.run()
+    assert len(log) == 2

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from twin.errors import AwsError, Unmodelled
-from twin.kernel import shapes
+from twin.kernel import shapes, virtual
 from twin.kernel.api import Api, Call, Caller, Operation, check_members
 from twin.kernel.iam import Iam
 from twin.kernel.intercept import Http, Interception
@@ -227,8 +227,12 @@ class Gateway:
 
         May be entered again while it is entered; two worlds cannot be entered at the same time.
         """
-        with self._interception.active():
-            yield
+        with self._interception.active() as outermost:
+            try:
+                yield
+            finally:
+                if outermost:
+                    virtual.unwind_all(self.kernel)
 
     # --- calls -------------------------------------------------------------------------------------------------------
     def call(

@@ -49,6 +49,8 @@ class Surroundings:
 
 
 _present: Job | None = None
+_open: dict[Kernel, dict[Job, None]] = {}
+"""Jobs that have not finished, by world, in order of their start."""
 
 
 def present() -> Job | None:
@@ -95,6 +97,7 @@ class Job:
         self.process = self._scheduler.spawn(self._run, name=name)
         self.process.on_resume = self._resume
         self.process.on_suspend = self._suspend
+        _open.setdefault(surroundings.kernel, {})[self] = None
         if parent is not None:
             parent._children = [child for child in parent._children if not child.done]
             parent._children.append(self)
@@ -115,7 +118,26 @@ class Job:
             self.ended = True
             self._scheduler.make_ready(self.process)
 
+    def unwind(self) -> None:
+        """End the job here and now, from outside of the run loop: nothing else of the world happens meanwhile."""
+        self.ended = True
+        if not self.process.green:  # not yet started, or finished
+            return
+        self._scheduler.current = self.process
+        if self._was_inside:
+            self.step_in()
+        try:
+            self.process.green.throw(Ended(self.name))
+        finally:
+            self._scheduler.current = None
+
     def _run(self) -> None:
+        try:
+            self._run_within()
+        finally:
+            _open[self.surroundings.kernel].pop(self, None)
+
+    def _run_within(self) -> None:
         if self.ended:
             return
         self.step_in()
@@ -156,6 +178,17 @@ class Job:
             raise Ended(self.name)
         if self.guard is not None:
             self.guard()
+
+
+def unwind_all(kernel: Kernel) -> None:
+    """End all jobs of a world that is left for good.
+
+    What is still suspended would otherwise unwind when its memory is freed: at any time, in the real world.
+    """
+    for job in _open.pop(kernel, {}):
+        _open.setdefault(kernel, {})
+        job.unwind()
+    _open.pop(kernel, None)
 
 
 # --- stand-ins for threading ------------------------------------------------------------------------------------------
