@@ -135,7 +135,7 @@ class Job:
         try:
             self._run_within()
         finally:
-            _open[self.surroundings.kernel].pop(self, None)
+            _open.get(self.surroundings.kernel, {}).pop(self, None)
 
     def _run_within(self) -> None:
         if self.ended:
@@ -185,8 +185,7 @@ def unwind_all(kernel: Kernel) -> None:
 
     What is still suspended would otherwise unwind when its memory is freed: at any time, in the real world.
     """
-    for job in _open.pop(kernel, {}):
-        _open.setdefault(kernel, {})
+    for job in list(_open.get(kernel, {})):
         job.unwind()
     _open.pop(kernel, None)
 
