@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging as std_logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from caretaker.aws import clients
+from caretaker.runtime import logging
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.table import Table, table
 from moto import mock_aws
@@ -26,9 +28,15 @@ def after(**delta: float) -> datetime:
     return NOW + timedelta(**delta)
 
 
-def forget_clients() -> None:
+def forget() -> None:
+    """Make this process as fresh as a cold start: no clients, and a logger that writes to the present stdout."""
     clients.client.cache_clear()
     table.cache_clear()
+    logging.logger.cache_clear()
+    known = std_logging.getLogger("caretaker")
+    known.handlers.clear()
+    for mark in ("init", "powertools_handler"):
+        vars(known).pop(mark, None)
 
 
 @contextmanager
@@ -39,9 +47,11 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
+        "POWERTOOLS_SERVICE_NAME": "caretaker",
+        "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
     }.items():
         monkeypatch.setenv(name, value)
-    forget_clients()
+    forget()
     with mock_aws():
         boto3.client("dynamodb").create_table(
             TableName=NAME,
@@ -50,7 +60,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         )
         yield table(NAME)
-    forget_clients()
+    forget()
 
 
 class DiedError(BaseException):
@@ -78,7 +88,7 @@ class Dying:
         return called
 
 
-def kill_points(store: Table, act: Callable[[Table], None], limit: int = 60) -> Iterator[tuple[int, str]]:
+def kill_points(store: Table, act: Callable[[Table], object], limit: int = 60) -> Iterator[tuple[int, str]]:
     """Run `act` once for each kill point, dying there; ends when `act` makes no more calls than that.
 
     The caller prepares a fresh state before it takes the next point.

@@ -91,7 +91,7 @@ def test_a_bad_document_is_refused_with_field_and_value(document: Any, words: st
 
 
 def test_a_service_may_set_only_its_own_fields() -> None:
-    with pytest.raises(BadPolicy, match="hosts.mode"):
+    with pytest.raises(BadPolicy, match=r"hosts\.mode"):
         policy_source.check(PATH, f"{PATH}/services/shop/web", '{"hosts": {"mode": "act"}}')
 
 

@@ -105,11 +105,15 @@ def test_a_wait_without_keys_is_only_timed(store: Table) -> None:
 
 @pytest.mark.parametrize("others", [(), (TASK_2,)])
 def test_a_death_within_a_signal_never_loses_it(store: Table, others: tuple[str, ...]) -> None:
-    """Whatever call the signal function dies at, the redelivered event wakes the execution, or leaves it to the rest."""
+    """Whatever call it dies at, the event that comes again wakes the execution, or leaves that to the other keys."""
     tokens = Tokens("t")
+
+    def act(table: Table) -> None:
+        waits.signal(table, TASK_1, tokens.wake)
+
     register(store, "w", "t", TASK_1, *others)
     points = 0
-    for _ in kill_points(store, lambda dying: waits.signal(dying, TASK_1, tokens.wake) and None):
+    for _ in kill_points(store, act):
         points += 1
         waits.signal(store, TASK_1, tokens.wake)
         for key in others:
@@ -117,7 +121,7 @@ def test_a_death_within_a_signal_never_loses_it(store: Table, others: tuple[str,
             waits.signal(store, key, tokens.wake)
         assert tokens.woken == ["t"]
         clear(store)
-        tokens = Tokens("t")
+        tokens.waiting, tokens.woken = {"t"}, []
         register(store, "w", "t", TASK_1, *others)
     assert points >= 5
 
