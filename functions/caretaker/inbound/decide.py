@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,14 +62,18 @@ Step = Literal["join", "claim", "again", "repeated"]
 
 
 def merge(notices: Iterable[Notice]) -> list[Request]:
-    """One request per host, in order of instance id; copies of a notice count once, the latest one."""
+    """One request per host, in order of instance id. Of copies of a notice the latest counts, then the most urgent."""
     latest: dict[tuple[str, str], Notice] = {}
     for notice in notices:
         known = latest.get((notice.instance, notice.key))
-        if known is None or notice.updated >= known.updated:
+        if known is None or _weight(notice) > _weight(known):
             latest[notice.instance, notice.key] = notice
     ordered = [latest[key] for key in sorted(latest)]
     return [Request(instance, tuple(of_it)) for instance, of_it in groupby(ordered, key=lambda notice: notice.instance)]
+
+
+def _weight(notice: Notice) -> tuple[datetime, float]:
+    return notice.updated, -notice.deadline.timestamp() if notice.deadline else -math.inf
 
 
 def step(request: Request, claim: Claim | None) -> Step:
