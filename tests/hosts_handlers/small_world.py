@@ -112,13 +112,109 @@ def small(**changes: Any) -> dict[str, Any]:
     return {**copy.deepcopy(SMALL), **changes}
 
 
-def rehearse(document: dict[str, Any]) -> tuple[Report, World]:
-    """Run a world to its end; its report, and the world as it then is."""
+Meddle = Callable[[World], None]
+
+
+@dataclass
+class Run:
+    """A rehearsal that has ended: its report, and what is asked of the world at its end."""
+
+    report: Report
+    world: World
+    left: list[str]
+    group: dict[str, Any]
+    hosts: dict[str, str]
+
+    @property
+    def outcomes(self) -> list[str | None]:
+        return [each.outcome for each in self.report.executions]
+
+    @property
+    def reason(self) -> str:
+        return str(self.report.executions[-1].reason)
+
+    @property
+    def broken(self) -> list[str]:
+        """Laws that were broken, with who did it."""
+        return [f"{law.name}: {law.worst} {law.who}" for law in self.report.laws if law.held is False]
+
+    def calls(self, operation: str) -> list[Call]:
+        """Successful calls of an operation by Caretaker."""
+        kinds = ("function", "machine")
+        return [
+            call
+            for call in self.world.kernel.calls
+            if call.operation == operation and call.caller.kind in kinds and call.error is None
+        ]
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """Detail of the last outcome event."""
+        detail: dict[str, Any] = self.report.events[-1]["detail"]
+        return detail
+
+
+def rehearse(document: dict[str, Any], meddle: Meddle | None = None) -> Run:
+    """Run a world to its end; `meddle` may add listeners before it starts."""
     loaded = world_of(document, "small", HERE)
     rehearsal = Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where))
     with rehearsal:
+        if meddle:
+            meddle(rehearsal.world)
         rehearsal.run()
-        return rehearsal.report(0.0), rehearsal.world
+        world = rehearsal.world
+        (group,) = ask(world, "autoscaling", "DescribeAutoScalingGroups", {})["AutoScalingGroups"]
+        hosts = {item["ec2InstanceId"]: item["status"] for item in hosts_of(world)}
+        return Run(rehearsal.report(0.0), world, left_in_table(world), group, hosts)
+
+
+def ask(world: World, service: str, operation: str, params: dict[str, Any], who: Caller = WORLD) -> dict[str, Any]:
+    """A call by the world, or by somebody else."""
+    answer: dict[str, Any] = world.gateway.call(service, operation, params, who)
+    return answer
+
+
+def hosts_of(world: World) -> list[dict[str, Any]]:
+    """Container instances of the cluster."""
+    arns = ask(world, "ecs", "ListContainerInstances", {"cluster": "small"})["containerInstanceArns"]
+    found = ask(world, "ecs", "DescribeContainerInstances", {"cluster": "small", "containerInstances": arns})
+    described: list[dict[str, Any]] = found["containerInstances"]
+    return described
+
+
+DORA = Caller("operator", "dora")
+
+
+def when(state: str, act: Callable[[World], object], after: float = 0.0) -> Meddle:
+    """Let somebody act once, when a state is first entered (and `after` seconds have passed)."""
+
+    def meddle(world: World) -> None:
+        done: list[str] = []
+
+        def listen(entry: Entry) -> None:
+            if entry.kind == "state.entered" and entry.data["state"] == state and not done:
+                done.append(state)
+                world.kernel.scheduler.call_later(after, lambda: act(world), name="meddle")
+
+        world.kernel.listeners.append(listen)
+
+    return meddle
+
+
+def set_state(instance: str, status: str) -> Callable[[World], object]:
+    """Somebody sets a host's state."""
+
+    def act(world: World) -> object:
+        arns = [item["containerInstanceArn"] for item in hosts_of(world) if item["ec2InstanceId"] == instance]
+        params = {"cluster": "small", "containerInstances": arns, "status": status}
+        return ask(world, "ecs", "UpdateContainerInstancesState", params, DORA)
+
+    return act
+
+
+def in_group(**changes: Any) -> list[dict[str, Any]]:
+    """The small world's group with fields replaced."""
+    return [{**copy.deepcopy(SMALL["groups"][0]), **changes}]
 
 
 # --- kill points -----------------------------------------------------------------------------------------------------
@@ -208,7 +304,7 @@ class Killer:
                 with os.fdopen(writer, "wb") as out:
                     pickle.dump(work(), out)
                 code = 0
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - the exit status tells the parent
                 traceback.print_exc()
             finally:
                 os._exit(code)

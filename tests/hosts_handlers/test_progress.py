@@ -77,6 +77,12 @@ def test_a_silent_host_is_believed_only_after_the_longest_regular_end(
     assert len(tasks_left(["i-old"], [one.arn], seen)) == left
 
 
+@pytest.mark.parametrize(("connected", "left"), [(True, 1), (False, 0)])
+def test_a_daemon_ends_with_its_silent_host(connected: bool, left: int) -> None:
+    seen = look(task("a"), hosts={"i-old": replace(OLD, agent_connected=connected)}, daemons=frozenset({"web"}))
+    assert len(tasks_left(["i-old"], [], seen)) == left
+
+
 def test_why_a_task_is_left_names_service_event_protection_or_owner() -> None:
     events = {"web": "(service web) was unable to place a task because no container instance met all requirements"}
     words = {

@@ -103,9 +103,12 @@ def _ended(task: Task, hosts: Mapping[str, Host], look: Look) -> bool:
         return True  # ECS has forgotten the host, and with it what it knew of its tasks
     if look.instances.get(host.instance_id, "terminated") in ("terminated", "stopped"):
         return True
+    if host.agent_connected:
+        return False
+    if task.service in look.daemons:
+        return True  # ECS would stop it last, and never learns that the others have stopped; it ends with its host
     told = look.stopping_at.get(task.arn)
-    silent = not host.agent_connected and task.stopping and told is not None
-    return silent and told is not None and look.at - told >= SILENT_STOP
+    return task.stopping and told is not None and look.at - told >= SILENT_STOP
 
 
 def _task_left(task: Task, hosts: Mapping[str, Host], look: Look) -> Left:

@@ -17,10 +17,12 @@ from caretaker.aws.errors import Denied, Invalid, Missing, Unsupported
 from caretaker.aws.paging import Found
 from caretaker.hosts.health import healthy_tasks
 from caretaker.hosts.model import (
+    DAEMON,
     Definition,
     Group,
     Host,
     InstanceType,
+    Plan,
     Service,
     Survey,
     Target,
@@ -270,6 +272,12 @@ def hosts_now(cluster: str, instances: Sequence[str]) -> dict[str, Host]:
 def look_at_hosts(cluster: str, instances: Sequence[str], at: datetime) -> Look:
     """The container instances of EC2 instances, and the instances themselves."""
     return Look(at=at, hosts=hosts_now(cluster, instances), instances=instance_states(instances))
+
+
+def look_at_batch(plan: Plan, at: datetime) -> Look:
+    """The hosts of a plan's batch, the tasks that were surveyed on them, and whatever else is on them now."""
+    look = with_tasks(look_at_hosts(plan.cluster, plan.batch, at), plan.cluster, [move.task for move in plan.moves])
+    return replace(look, daemons=frozenset(move.service for move in plan.moves if move.how == DAEMON))
 
 
 def instance_states(instances: Sequence[str]) -> dict[str, str]:

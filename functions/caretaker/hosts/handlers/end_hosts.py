@@ -9,7 +9,7 @@ from caretaker.hosts.errors import HostsChanged
 from caretaker.hosts.model import Plan
 from caretaker.hosts.progress import tasks_left
 from caretaker.hosts.steps import end
-from caretaker.hosts.survey import look_at_hosts, with_tasks
+from caretaker.hosts.survey import look_at_batch
 from caretaker.runtime import journal
 
 
@@ -34,11 +34,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def last_look(desk: Desk, plan: Plan) -> None:
     """Raise `HostsChanged` unless every host that is left is DRAINING and empty."""
-    look = look_at_hosts(desk.work.cluster, plan.batch, desk.now)
+    look = look_at_batch(plan, desk.now)
     for instance, host in look.hosts.items():
         if host.status not in ("DRAINING", "DEREGISTERING"):
             raise HostsChanged(f"host {instance} is {host.status} at the last look before its end")
-    look = with_tasks(look, desk.work.cluster, [move.task for move in plan.moves])
     left = tasks_left(plan.batch, [move.task for move in plan.moves], look)
     if left:
         raise HostsChanged(f"not empty at the last look: {'; '.join(str(item) for item in left[:10])}")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from caretaker.hosts.desk import Desk, open_desk, still_wanted, the_plan, the_policy, wait
 from caretaker.hosts.errors import DrainStuck, HostsChanged
-from caretaker.hosts.model import DAEMON, Plan, Policy
+from caretaker.hosts.model import Plan, Policy
 from caretaker.hosts.progress import Left, Look, goals_of, services_short, tasks_left
-from caretaker.hosts.survey import look_at_hosts, with_health, with_services, with_tasks
+from caretaker.hosts.survey import look_at_batch, with_health, with_services
 from caretaker.runtime import claims, logging
 from caretaker.runtime.clock import iso, parse
 
@@ -50,12 +49,11 @@ def left_to_drain(desk: Desk, plan: Plan, began: datetime) -> Sequence[Left]:
 
 
 def _look(desk: Desk, plan: Plan) -> Look:
-    look = look_at_hosts(desk.work.cluster, plan.batch, desk.now)
+    look = look_at_batch(plan, desk.now)
     back = sorted(name for name, host in look.hosts.items() if host.status == "ACTIVE")
     if back:
         raise HostsChanged(f"somebody set {', '.join(back)} to ACTIVE again while it was drained")
-    daemons = frozenset(move.service for move in plan.moves if move.how == DAEMON)
-    return replace(with_tasks(look, desk.work.cluster, _surveyed(plan)), daemons=daemons)
+    return look
 
 
 def _surveyed(plan: Plan) -> list[str]:
