@@ -21,12 +21,11 @@ from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from twin.errors import AwsError, Unmodelled
-from twin.kernel import shapes, virtual
+from twin.kernel import loaders, shapes, virtual
 from twin.kernel.api import Api, Call, Caller, Operation, check_members
 from twin.kernel.iam import Iam
 from twin.kernel.intercept import Http, Interception
 from twin.kernel.kernel import Kernel
-from twin.kernel.loaders import shared_loader
 
 MOTO_OPERATIONS: Mapping[str, frozenset[str]] = {
     "dynamodb": frozenset(
@@ -417,6 +416,5 @@ def _hermetic_session() -> botocore.session.Session:
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    session = botocore.session.Session(session_vars=hermetic)
-    session.register_component("data_loader", shared_loader())
-    return session
+    loaders.share()
+    return botocore.session.Session(session_vars=hermetic)

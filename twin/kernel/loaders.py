@@ -21,10 +21,24 @@ from botocore.loaders import Loader, create_loader
 _builtin_exec = exec
 
 
+class _Paths(list[str]):
+    """boto3 adds its own folder again with each of its sessions."""
+
+    def append(self, path: str) -> None:
+        if path not in self:
+            super().append(path)
+
+
+def shared_loader(search_path_string: str | None = None) -> Loader:
+    """The loader of botocore's models; `search_path_string` as botocore's `data_path` setting has it."""
+    return _loader(search_path_string)
+
+
 @lru_cache(maxsize=8)
-def shared_loader(search_path: str | None = None) -> Loader:
-    """The loader of botocore's models; `search_path` as botocore's `data_path` setting has it."""
-    return create_loader(search_path)
+def _loader(search_path: str | None) -> Loader:
+    loader = create_loader(search_path)
+    vars(loader)["_search_paths"] = _Paths(loader.search_paths)
+    return loader
 
 
 @lru_cache(maxsize=1)

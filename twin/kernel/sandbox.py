@@ -23,7 +23,7 @@ from typing import Any
 
 import boto3
 
-from twin.kernel import loaders, virtual
+from twin.kernel import virtual
 from twin.kernel.kernel import Kernel
 
 _SHARED_POWERTOOLS = tuple(
@@ -84,7 +84,10 @@ class _Source(importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(_code(self._path, os.stat(self._path).st_mtime_ns), module.__dict__)
+        code = _code(module.__name__, self._path, os.stat(self._path).st_mtime_ns)
+        if code is None:
+            raise ImportError(f"no code in {self._path}")
+        exec(code, module.__dict__)
         virtual.stand_in(module)
 
     def get_source(self, _name: str) -> str:
@@ -92,9 +95,8 @@ class _Source(importlib.abc.Loader):
 
 
 @lru_cache(maxsize=4096)
-def _code(path: str, _changed: int) -> CodeType:
-    with open(path, "rb") as file:
-        return compile(file.read(), path, "exec", dont_inherit=True)
+def _code(name: str, path: str, _changed: int) -> CodeType | None:
+    return importlib.machinery.SourceFileLoader(name, path).get_code(name)
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -191,7 +193,6 @@ class Sandbox(virtual.Surroundings):
         ]
         self._outer: list[tuple[Any, str, Any]] = []
         self._hidden: dict[str, ModuleType] = {}
-        loaders.share()
         virtual.stand_in(logging)
 
     def _handler(self) -> logging.Handler:
