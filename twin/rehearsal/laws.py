@@ -2,7 +2,8 @@
 
 | law | held when |
 | --- | --- |
-| golden_rule | no loss that Caretaker caused took a replica service below min(desired, healthy at the claim) |
+| golden_rule | no loss that Caretaker caused took a replica service below min(desired, healthy at the claim), or below
+|  | what somebody else allowed by setting another minimum percent meanwhile |
 | host_empty | at every end of a host that Caretaker asked for, none of its tasks was alive |
 | undo | after undone work, settings, protection and hosts are as before, but for what others changed |
 | restore | after all other work, settings of services and the size and settings of groups are as before |
@@ -84,7 +85,19 @@ def _losses(evidence: Evidence, replicas: Mapping[str, Any]) -> Iterator[_Loss]:
         works = _works_at(evidence, replicas[change.service].cluster, change.at)
         if works:
             claimed = max(evidence.healthy_at(change.service, work.claimed) for work in works)
-            yield _Loss(change, min(change.desired, claimed))
+            allowed = _allowed_by_others(evidence, replicas[change.service].key, change)
+            yield _Loss(change, min(change.desired, claimed, allowed))
+
+
+def _allowed_by_others(evidence: Evidence, service: str, change: Change) -> int:
+    """What the owner wants to keep, who set another minimumHealthyPercent while the work ran: that is their word."""
+    minimum = None
+    for call in evidence.calls:
+        if call.at > change.at:
+            break
+        if not ours(call):
+            minimum = written(call, evidence).get((service, "minimumHealthyPercent"), minimum)
+    return change.desired if minimum is None else -(-change.desired * int(minimum) // 100)
 
 
 def _works_at(evidence: Evidence, cluster: str, moment: datetime) -> list[Work]:
