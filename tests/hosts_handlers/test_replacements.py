@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -233,3 +234,45 @@ def test_a_deployment_of_somebody_else_goes_on() -> None:
     assert run.detail["retry_at"]
     found = ask(run.world, "ecs", "DescribeServices", {"cluster": "small", "services": ["web"]})["services"]
     assert [item["rolloutState"] for item in found[0]["deployments"]] == ["COMPLETED"]
+
+
+LEAD = {"defaults": {"hosts": {"mode": "act", "lead": 1_223_388}}}
+"""Lets the work start ten minutes after the notice."""
+
+
+def test_work_starts_its_lead_before_the_date() -> None:
+    run = rehearse(small(policy=LEAD))
+    replaced(run)
+    (launch,) = run.calls("LaunchInstances")
+    waited = (launch.at - run.world.kernel.clock.start).total_seconds()
+    assert 600 <= waited <= 620
+
+
+def later_notice(document: dict[str, Any], at: str, **detail: str) -> None:
+    """The same notice once more, changed."""
+    event = copy.deepcopy(document["events"][0]["event"])
+    event["id"] = "5f0c2d9a-1b57-4f0e-9a53-3d1c5a7e6b02"
+    event.pop("time")
+    event["detail"].update(detail)
+    document["events"].append({"event": event, "at": at})
+
+
+def test_a_more_urgent_notice_starts_waiting_work_at_once() -> None:
+    document = small(policy=LEAD)
+    later_notice(
+        document, "+2m", startTime="Wed, 7 Oct 2026 14:00:00 GMT", lastUpdatedTime="Mon, 5 Oct 2026 10:01:00 GMT"
+    )
+    run = rehearse(document)
+    replaced(run)
+    assert len(run.outcomes) == 1, "it hastens the running work, it does not start another"
+    (launch,) = run.calls("LaunchInstances")
+    assert 120 <= (launch.at - run.world.kernel.clock.start).total_seconds() <= 180
+
+
+def test_a_notice_that_is_withdrawn_before_the_start_is_ignored() -> None:
+    document = small(policy=LEAD)
+    later_notice(document, "+2m", statusCode="closed")
+    run = rehearse(document)
+    assert run.outcomes == ["ignored"], run.reason
+    assert run.left == []
+    assert run.calls("LaunchInstances") == []
