@@ -23,8 +23,9 @@ MOST_MOVES = 60
 
 
 def print_closing(console: Console, report: Report) -> None:
+    untouched = {execution.name for execution in report.executions if execution.outcome in ("planned", "blocked")}
     for plan in report.plans:
-        console.print(plan_table(plan))
+        console.print(plan_table(plan, every_task=plan.execution in untouched))
     console.print(executions(report))
     console.print(laws(report))
     if report.services:
@@ -37,17 +38,18 @@ def _section(title: str, body: RenderableType) -> RenderableType:
     return Group(Text(title, style="bold"), Padding(body, (0, 0, 1, 2)))
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """What the plan says: its steps, then each task."""
+def plan_table(plan: Plan, *, every_task: bool) -> RenderableType:
+    """What the plan says: its steps; then, where nothing was done, each task."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, style="cyan")
     table.add_column()
-    for move in plan.moves[:MOST_MOVES]:
+    shown = plan.moves[:MOST_MOVES] if every_task else []
+    for move in shown:
         name = Text.assemble((move.service or "standalone", ""), (f" {move.task[:8]}", "dim"))
         table.add_row(name, move.how, move.reason)
-    hidden = plan.omitted + max(0, len(plan.moves) - MOST_MOVES)
-    if hidden:
+    hidden = plan.omitted + len(plan.moves) - len(shown)
+    if every_task and hidden:
         table.add_row(Text(f"… and {hidden} more", style="dim"), "", "")
     lines: list[RenderableType] = [Text(plan.summary, style="italic")]
     lines += [Padding(Text(f"- {step}"), (0, 0, 0, 2)) for step in plan.steps]

@@ -53,6 +53,7 @@ def rehearse(
     until: Annotated[str | None, typer.Option(metavar="T", help="Most simulated time: 45m, 24h, or seconds.")] = None,
 ) -> None:
     """Run the real template, state machines and functions on a simulated fleet, and judge what they did."""
+    _announce()
     from cli.rehearse import rehearse as command
 
     raise typer.Exit(command(events or [], world=world, seed=seed, json_file=json_file, until=until))
@@ -84,6 +85,12 @@ def run(args: list[str]) -> int:
         message = getattr(error, "format_message", None)
         return _complain(message() if callable(message) else str(error))
     return code if isinstance(code, int) else 0
+
+
+def _announce() -> None:
+    """Say on a terminal that something is coming: the first seconds go into imports and the fleet."""
+    if sys.stdout.isatty():
+        print("building the world …", end="\r", flush=True)
 
 
 def _complain(message: str) -> int:

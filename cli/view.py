@@ -70,7 +70,7 @@ def draw(frame: Frame, height: int = 30) -> RenderableType:
     body: list[RenderableType] = [heading(frame), Text()]
     body += executions or [Text("no execution yet: waiting for an event", style="dim")]
     body += [Text(), hosts, Text(), services, Text(), lines]
-    return Panel(Group(*body), border_style="blue", padding=(0, 1))
+    return Panel(Group(*body), border_style="blue", padding=(0, 1), subtitle=legend(), subtitle_align="left")
 
 
 def heading(frame: Frame) -> RenderableType:
@@ -134,16 +134,16 @@ def blocks(tasks: Sequence[TaskLook]) -> Text:
 
 
 def legend() -> Text:
-    words = {
+    words: dict[TaskLook, str] = {
         "healthy": "healthy",
         "unproven": "running",
         "starting": "starting",
         "stopping": "stopping",
         "standalone": "standalone",
     }
-    text = Text()
+    text = Text(" ")
     for look, word in words.items():
-        glyph, style = BLOCKS[look]  # type: ignore[index]
+        glyph, style = BLOCKS[look]
         text.append(glyph, style=style)
         text.append(f" {word}  ", style="dim")
     return text

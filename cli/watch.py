@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow, TaskLook
-from cli.plain import important
+from cli.plain import Repeats, important
 from twin.kernel.kernel import Entry
 from twin.rehearsal.rehearsal import Rehearsal
 
@@ -23,6 +23,7 @@ class Watch:
         self._known = frozenset(self._world.ec2.instances)
         self._lines: deque[Line] = deque(maxlen=40)
         self._paths: dict[str, list[tuple[str, float]]] = {}
+        self._repeats = Repeats()
         self._lowest: dict[str, int] = dict(rehearsal.observer.healthy_before)
         self._world.kernel.listeners.append(self._noted)
         self._world.ecs.health_listeners.append(self._health)
@@ -33,7 +34,7 @@ class Watch:
             path = self._paths.setdefault(str(entry.data["execution"]), [])
             if not path or path[-1][0] != entry.data["state"]:
                 path.append((str(entry.data["state"]), elapsed))
-        if important(entry.kind):
+        if important(entry) and not self._repeats.again(entry):
             self._lines.append(Line(elapsed, entry.kind, entry.text))
 
     def _health(self, change: Any) -> None:

@@ -1,7 +1,7 @@
 """The twin's kernel.
 
-moto's interpreter imports moto's AWS Batch, and with it moto's EC2 with all its instance types and zones: a third of the
-time that the twin takes to start. The twin models no Batch, so a module that says so is put in its place.
+moto's interpreter imports moto's AWS Batch, and with it moto's EC2 with all its instance types and zones: a third of
+the time that the twin takes to start. The twin models no Batch, so a module that says so is put in its place.
 """
 
 import sys

@@ -87,9 +87,7 @@ def strike(world: World) -> None:
             )
         elif isinstance(fault, specs.FunctionDiesFault):
             _check_function(field, fault.function, functions)
-            world.gateway.deaths.append(
-                Death(fault.function, fault.service, fault.operation, fault.when, fault.nth)
-            )
+            world.gateway.deaths.append(Death(fault.function, fault.service, fault.operation, fault.when, fault.nth))
         elif isinstance(fault, specs.EventFault):
             world.bus.faults.append(_event_fault(fault))
 

@@ -166,9 +166,7 @@ class FleetBuilder:
             )
         if group.suspended_processes:
             processes = list(group.suspended_processes)
-            self._call(
-                "autoscaling", "SuspendProcesses", AutoScalingGroupName=group.name, ScalingProcesses=processes
-            )
+            self._call("autoscaling", "SuspendProcesses", AutoScalingGroupName=group.name, ScalingProcesses=processes)
 
     def _maintenance(self) -> None:
         for index, event in enumerate(self._spec.maintenance):
@@ -271,9 +269,7 @@ class FleetBuilder:
     def _interfaces(self, demand: Demand) -> dict[str, Any] | None:
         if demand.network_mode != "awsvpc":
             return None
-        return {
-            "awsvpcConfiguration": {"subnets": list(self._subnets.values()), "securityGroups": [_SECURITY_GROUP]}
-        }
+        return {"awsvpcConfiguration": {"subnets": list(self._subnets.values()), "securityGroups": [_SECURITY_GROUP]}}
 
     def _volumes(self, demand: Demand) -> list[dict[str, Any]] | None:
         if not demand.ebs_volume:

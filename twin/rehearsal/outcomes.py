@@ -134,8 +134,10 @@ def plans(events: Iterable[Mapping[str, Any]]) -> list[report.Plan]:
 
 
 def _plan(execution: str, plan: Mapping[str, Any]) -> report.Plan:
-    steps = [f"launch a {each['instance_type']} from {each['group']} in {each['zone']}: {each['reason']}"
-             for each in plan.get("launches", ())]
+    steps = [
+        f"launch a {each['instance_type']} from {each['group']} in {each['zone']}: {each['reason']}"
+        for each in plan.get("launches", ())
+    ]
     steps += [
         f"set {str(each['service']).rsplit('/', 1)[-1]} to {each['minimum_healthy_percent']}/{each['maximum_percent']}"
         f" percent for a while: {each['reason']}"

@@ -207,7 +207,9 @@ class Rehearsal:
         return ended + new
 
     def _billed(self) -> list[tuple[int, int]]:
-        functions = {created.logical_id: created.ref for created in self.world.deployment.of_type("AWS::Lambda::Function")}
+        functions = {
+            created.logical_id: created.ref for created in self.world.deployment.of_type("AWS::Lambda::Function")
+        }
         memory = {logical_id: self.world.functions.spec(name).memory for logical_id, name in functions.items()}
         return [(each.billed_ms, memory[each.function]) for each in self.world.functions.invocations]
 
