@@ -109,9 +109,9 @@ def test_closing_leaves_alone_what_another_work_has_claimed(store: Table) -> Non
     assert claim_of(store, H1).work == second.name
 
 
-def test_closing_without_retry_leaves_the_index(store: Table) -> None:
+def test_closing_without_retry_leaves_an_outcome_to_be_told(store: Table) -> None:
     claims.close(store, take(store, [H1]), "replaced", "", NOW)
-    assert journal.open_work(store) == []
+    assert [entry.kind for entry in journal.open_work(store)] == ["closed"]
 
 
 def test_the_next_attempt_has_the_same_generation_and_another_name(store: Table) -> None:

@@ -62,8 +62,8 @@ def test_an_undone_step_may_be_begun_again(store: Table, work: Work) -> None:
 
 
 def test_nothing_is_begun_once_the_undo_has(store: Table, work: Work) -> None:
-    journal.begin_undo(store, work.name)
-    journal.begin_undo(store, work.name)
+    journal.begin_undo(store, work.name, "first")
+    journal.begin_undo(store, work.name, "first")
     with pytest.raises(WorkUndoing):
         journal.begin(store, work.name, "drain", {})
     with pytest.raises(WorkUndoing):
@@ -74,7 +74,7 @@ def test_nothing_is_undone_past_the_return(store: Table, work: Work) -> None:
     journal.pass_return(store, work.name)
     journal.pass_return(store, work.name)
     with pytest.raises(WorkPassedReturn):
-        journal.begin_undo(store, work.name)
+        journal.begin_undo(store, work.name, "first")
     assert journal.get_work(store, work.name).point_of_no_return
     journal.begin(store, work.name, "end", {}, key=H1)
 
@@ -86,7 +86,7 @@ def test_nothing_is_done_for_closed_work(store: Table, work: Work) -> None:
     with pytest.raises(WorkClosed):
         journal.pass_return(store, work.name)
     with pytest.raises(WorkClosed):
-        journal.begin_undo(store, work.name)
+        journal.begin_undo(store, work.name, "first")
     assert not journal.hasten(store, work.name, after(hours=1))
     assert not journal.withdraw(store, work.name, "closed")
 
@@ -94,9 +94,24 @@ def test_nothing_is_done_for_closed_work(store: Table, work: Work) -> None:
 def test_a_lease_is_renewed_while_the_work_is_open(store: Table, work: Work) -> None:
     journal.renew(store, work.name, after(hours=1))
     assert [entry.due for entry in journal.open_work(store)] == [after(hours=1)]
-    claims.close(store, work, "replaced", "", NOW)
+    claims.close(store, work, "undone", "", NOW, after(minutes=15))
     journal.renew(store, work.name, after(hours=2))
+    assert [entry.due for entry in journal.open_work(store)] == [after(minutes=15)]
+
+
+def test_closed_work_stays_in_the_index_until_its_outcome_is_told(store: Table, work: Work) -> None:
+    journal.told(store, work.name)
+    assert [entry.kind for entry in journal.open_work(store)] == ["open"]
+    claims.close(store, work, "replaced", "", NOW)
+    assert [(entry.kind, entry.due) for entry in journal.open_work(store)] == [("closed", after(minutes=10))]
+    journal.told(store, work.name)
+    journal.told(store, work.name)
     assert journal.open_work(store) == []
+
+
+def test_the_first_execution_that_undoes_stands(store: Table, work: Work) -> None:
+    assert journal.begin_undo(store, work.name, "first").undoing == "first"
+    assert journal.begin_undo(store, work.name, "second").undoing == "first"
 
 
 def test_a_retry_is_dropped_only_while_it_is_one(store: Table, work: Work) -> None:

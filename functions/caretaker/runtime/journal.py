@@ -7,7 +7,8 @@ to learn what became of them.
     WORK#<work> / WORK            the work item
     WORK#<work> / STEP#<seq>      steps, in order
     WORK#<work> / SURVEY#<n>      large documents, compressed, in pieces
-    OPEN / <work>                 what the reaper looks at: work that runs, or that waits for its next attempt
+    OPEN / <work>                 what the reaper looks at: work that runs, whose outcome is being told, or that waits
+                                  for its next attempt
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from caretaker.aws.errors import ConditionFailed
@@ -32,6 +33,8 @@ _SK = "WORK"
 _PIECE = 350_000
 _TRIES = 8
 MAX_STEPS = 999
+# An outcome is published within this long after its work was closed; then the reaper sees to it.
+TOLD_WITHIN = timedelta(minutes=10)
 
 
 class WorkMissing(Exception):
@@ -78,7 +81,7 @@ class Work:
         trigger: why.
         status: open or closed.
         point_of_no_return: whether a host's end has begun.
-        undoing: whether its undo has begun.
+        undoing: name of the execution that began its undo; empty if none did.
         withdrawn: why the notice no longer holds; empty if it does.
         outcome, reason: what became of it.
         retry_at: when the next attempt is due, of closed work.
@@ -96,7 +99,7 @@ class Work:
     start_at: datetime | None = None
     status: Literal["open", "closed"] = "open"
     point_of_no_return: bool = False
-    undoing: bool = False
+    undoing: str = ""
     withdrawn: str = ""
     outcome: Outcome | None = None
     reason: str = ""
@@ -133,12 +136,13 @@ class Open:
     """An entry of the reaper's index.
 
     Attributes:
-        kind: `open` (work that runs or should) or `retry` (closed work whose next attempt is due at `due`).
+        kind: `open` (work that runs or should), `closed` (work whose outcome may not have been told yet) or `retry`
+            (closed work whose next attempt is due at `due`).
         due: before this nobody questions it: the lease of open work, the date of a retry.
     """
 
     work: str
-    kind: Literal["open", "retry"]
+    kind: Literal["open", "closed", "retry"]
     due: datetime
 
 
@@ -222,7 +226,7 @@ def _work(item: Item) -> Work:
         start_at=optional(item.get("start_at"), "start_at"),
         status=item["status"],
         point_of_no_return=bool(item.get("point_of_no_return")),
-        undoing=bool(item.get("undoing")),
+        undoing=item.get("undoing", ""),
         withdrawn=item.get("withdrawn", ""),
         outcome=item.get("outcome"),
         reason=item.get("reason", ""),
@@ -253,8 +257,8 @@ def pass_return(table: Table, work: str) -> None:
         raise WorkUndoing(f"{work}: its undo has begun; its hosts stay") from None
 
 
-def begin_undo(table: Table, work: str) -> Work:
-    """Say that the undo begins. From here `pass_return` is refused. Saying it again is no change.
+def begin_undo(table: Table, work: str, execution: str) -> Work:
+    """Say that the undo begins, in this execution. From here `pass_return` is refused. The first to say so stands.
 
     Raises:
         WorkPassedReturn: a host's end has begun, so the work is finished instead.
@@ -264,9 +268,9 @@ def begin_undo(table: Table, work: str) -> Work:
         item = table.update(
             _pk(work),
             _SK,
-            "SET #undoing = :yes",
+            "SET #undoing = if_not_exists(#undoing, :by)",
             condition="#status = :open AND #point_of_no_return = :no",
-            values={":yes": True, ":no": False, ":open": "open"},
+            values={":by": execution, ":no": False, ":open": "open"},
         )
     except ConditionFailed:
         found = get_work(table, work)
@@ -310,9 +314,11 @@ def withdraw(table: Table, work: str, reason: str) -> bool:
 def close_work(
     table: Table, work: str, outcome: Outcome, reason: str, retry_at: datetime | None, now: datetime
 ) -> Work:
-    """Close the work item and its entry in the index (kept as `retry` when another attempt is due). Idempotent.
+    """Close the work item. Idempotent; the first outcome stays.
 
-    The claims are closed before (`claims.close`, which calls this). The first outcome stays.
+    Its entry in the index becomes `retry` when another attempt is due, else `closed` until the reaper has seen that the
+    outcome was told: the execution may end between the two. The claims are closed before (`claims.close`, which calls
+    this).
     """
     try:
         item = table.update(
@@ -332,10 +338,8 @@ def close_work(
         closed = _work(item)
     except ConditionFailed:
         closed = get_work(table, work)
-    if closed.retry_at:
-        table.put({"pk": "OPEN", "sk": work, "kind": "retry", "due": iso(closed.retry_at)})
-    else:
-        table.delete("OPEN", work)
+    kind, due = ("retry", closed.retry_at) if closed.retry_at else ("closed", now + TOLD_WITHIN)
+    table.put({"pk": "OPEN", "sk": work, "kind": kind, "due": iso(due)})
     return closed
 
 
@@ -348,13 +352,20 @@ def open_work(table: Table) -> list[Open]:
 
 
 def renew(table: Table, work: str, until: datetime) -> None:
-    """Extend the lease of open work that was seen to be alive."""
+    """Extend the lease of work that was seen to be alive, or whose outcome is being told."""
+    values = {":until": iso(until), ":open": "open", ":closed": "closed"}
     try:
-        table.update(
-            "OPEN", work, "SET #due = :until", condition="#kind = :open", values={":until": iso(until), ":open": "open"}
-        )
+        table.update("OPEN", work, "SET #due = :until", condition="#kind IN (:open, :closed)", values=values)
     except ConditionFailed:
         return  # it ended in between
+
+
+def told(table: Table, work: str) -> None:
+    """Forget work whose outcome was told; a retry stays."""
+    try:
+        table.delete("OPEN", work, condition="#kind = :closed", values={":closed": "closed"})
+    except ConditionFailed:
+        return  # gone, or another attempt is due
 
 
 def drop_retry(table: Table, work: str) -> None:

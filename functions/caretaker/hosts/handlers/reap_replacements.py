@@ -1,8 +1,9 @@
 """Pick up work whose execution ended without its own catch, and begin the next attempt of work that was undone.
 
 `States.ALL` catches neither `States.Runtime` nor `States.DataLimitExceeded`, and a time-out or a stop of the execution
-skips every catch (Step Functions developer guide: "Error names"). Executions are looked up by name, so lost and
-repeated events make no difference: the schedule finds what no event told.
+skips every catch (Step Functions developer guide: "Error names"). That can also happen after the work was closed and
+before its outcome was published: then the work is ended once more, which changes nothing and tells of it. Executions
+are looked up by name, so lost and repeated events make no difference: the schedule finds what no event told.
 """
 
 from __future__ import annotations
@@ -60,31 +61,46 @@ class Reaper:
         if work is None:
             return f"{name}: not in the table"
         if work.status == "closed":
-            # The function that closed it died before the index was told.
-            journal.close_work(self.store, name, work.outcome or "failed", work.reason, work.retry_at, self.now)
-            return f"{name}: closed"
+            return self._untold(work) or f"{name}: closed"
         first = stepfunctions.describe(self.machine, name)
         if first is None:
             stepfunctions.start(self.machine, name, work.input)
             return self._renewed(name, "started")
-        if first["status"] == "RUNNING":
-            return self._renewed(name, "running")
         return self._recover(work, first)
 
+    def _untold(self, work: Work) -> str:
+        """See that the outcome of closed work is told. "" if it was: an execution that succeeds has published it."""
+        last = stepfunctions.describe(self.machine, work.name)
+        words = self._recover(work, last) if last is not None and last["status"] != "SUCCEEDED" else ""
+        if not words:
+            # Where the function that closed the work died before the index was told, it is now.
+            journal.close_work(self.store, work.name, work.outcome or "failed", work.reason, work.retry_at, self.now)
+            journal.told(self.store, work.name)
+        return words
+
     def _recover(self, work: Work, last: Mapping[str, Any]) -> str:
-        """Start the next undo or finish, unless one is running."""
+        """Start the next undo or finish, unless one is running. "" for closed work that one of them has told of."""
+        if last["status"] == "RUNNING":
+            return self._renewed(work.name, f"{last['name']} is running")
         for number in range(1, MAX_RECOVERIES + 1):
-            for entry in ("undo", "finish"):
-                found = stepfunctions.describe(self.machine, f"{work.name}-{entry}-{number}")
-                if found is not None:
-                    break
-            else:
+            found = self._recovery(work, number)
+            if found is None:
                 return self._start(work, number, last)
             if found["status"] == "RUNNING":
                 return self._renewed(work.name, f"{found['name']} is running")
+            if found["status"] == "SUCCEEDED" and work.status == "closed":
+                return ""
             last = found
         self._page(work, f"{MAX_RECOVERIES} executions could not end it; a person has to")
         return self._renewed(work.name, "given up", REMIND)
+
+    def _recovery(self, work: Work, number: int) -> Mapping[str, Any] | None:
+        """The work's execution of that number that undoes, finishes or tells; None if there is none."""
+        for entry in ("undo", "finish"):
+            found = stepfunctions.describe(self.machine, f"{work.name}-{entry}-{number}")
+            if found is not None:
+                return found
+        return None
 
     def _start(self, work: Work, number: int, last: Mapping[str, Any]) -> str:
         entry: Literal["undo", "finish"] = "finish" if work.point_of_no_return else "undo"
@@ -110,8 +126,10 @@ class Reaper:
         sns.publish(self.topic, f"Caretaker: {work.hosts[0]} needs a person", text)
 
     def try_again(self, name: str) -> str:
-        """Begin the next attempt of closed work."""
+        """Begin the next attempt of closed work, once its outcome is told."""
         former = journal.get_work(self.store, name)
+        if words := self._untold(former):
+            return words
         if former.deadline is not None and self.now >= former.deadline:
             self._page(former, "its deadline passed before it could be tried again")
             journal.drop_retry(self.store, name)

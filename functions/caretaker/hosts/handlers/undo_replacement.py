@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caretaker.aws.errors import AwsFailure
@@ -14,10 +14,15 @@ from caretaker.runtime import journal, logging, surges
 from caretaker.runtime.journal import Step
 
 LATER = (AwsFailure, NotYet, ReplacementError, surges.SurgeBusy)
+# An execution that is stopped or timed out leaves its function running, for 300 seconds at most (template.yaml). After
+# so many runs of the undo, at the intervals of the state's Retry, it has ended.
+SILENT = 5
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Undo every step of the journal. A step that fails does not stop the others.
+
+    A step whose act may be under way this very moment is left for a later run: its effect could come after its undo.
 
     Raises:
         UndoIncomplete: a step could not be taken back yet; the machine runs the function again.
@@ -25,11 +30,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     desk = open_desk(event)
     try:
-        journal.begin_undo(desk.table, desk.name)
+        work = journal.begin_undo(desk.table, desk.name, event["execution"])
     except journal.WorkClosed:
         return _ended_before(desk)
     failed: list[str] = []
-    for step in reversed(desk.steps()):
+    steps = desk.steps()
+    late = under_way(desk, event, work.undoing, steps)
+    for step in reversed(steps):
+        if step.seq in late:
+            failed.append(f"{step.kind} {step.key}: {late[step.seq]}")
+            continue
         try:
             note = take_back(desk, step, int(event.get("tries", 0)))
         except LATER as error:
@@ -40,6 +50,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if failed:
         raise UndoIncomplete("; ".join(failed))
     return result(desk, event.get("failure", {}))
+
+
+def under_way(desk: Desk, event: Mapping[str, Any], undoing: str, steps: Sequence[Step]) -> dict[int, str]:
+    """Steps that may still be acted on, by number, and by whom: a function of the execution that the reaper follows.
+
+    Once the undo has begun no further step is (`journal.begin`), so only those without a result can be under way; or
+    all of them, when that execution was undoing them. A launch waits with what is under way, since the group's size
+    goes with it.
+    """
+    if event["execution"] == desk.name or int(event.get("tries", 0)) >= SILENT:
+        return {}
+    if undoing != event["execution"]:
+        return {step.seq: f"{undoing} may still be undoing it" for step in steps}
+    late = {step.seq for step in steps if step.result is None and step.kind != "confirm"}
+    if late:
+        late |= {step.seq for step in steps if step.kind in ("launch", "desired")}
+    return dict.fromkeys(late, "a function of the execution that ended may still be doing it")
 
 
 def take_back(desk: Desk, step: Step, tries: int) -> str:
@@ -67,5 +94,6 @@ def result(desk: Desk, failure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ended_before(desk: Desk) -> dict[str, Any]:
-    """The work was closed by another execution; its outcome stands."""
-    return {"outcome": desk.work.outcome, "reason": desk.work.reason, "left_behind": [], "retry": False}
+    """The work was closed by another execution; its outcome stands, and is told once more."""
+    left = [step.note for step in journal.steps(desk.table, desk.name) if step.note]
+    return {"outcome": desk.work.outcome, "reason": desk.work.reason, "left_behind": left, "retry": False}
