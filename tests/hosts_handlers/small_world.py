@@ -273,11 +273,18 @@ def points_of(calls: Iterable[Call], tables: bool) -> list[Point]:
 
 
 class Killer:
-    """The small world, built once; each run is a fork of it."""
+    """The small world, built once; each run is a fork of it.
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    Args:
+        document: the world.
+        template: the template to deploy, the project's own by default. Functions are imported anew in each run, so a
+            long series runs on a copy that nobody edits meanwhile.
+    """
+
+    def __init__(self, document: dict[str, Any], template: Path | None = None) -> None:
         loaded = world_of(document, "small", HERE)
-        self.rehearsal = Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where))
+        planned = from_world(loaded.spec, loaded.folder, loaded.where)
+        self.rehearsal = Rehearsal(loaded, planned, template=template)
 
     def __enter__(self) -> Killer:
         self.rehearsal.__enter__()

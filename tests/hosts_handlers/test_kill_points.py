@@ -7,16 +7,27 @@ undo, after it the finish.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from small_world import Ended, Killer, Point, points_of, small
 
+from twin.world import PROJECT
+
 
 @pytest.fixture(scope="module")
-def killer() -> Iterator[Killer]:
-    with Killer(small()) as world:
+def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
+    with Killer(small(), frozen(tmp_path_factory.mktemp("deployed"))) as world:
         yield world
+
+
+def frozen(folder: Path) -> Path:
+    """A copy of what is deployed: an edit in the middle of a long series would mix two versions of it."""
+    for name in ("functions", "statemachines"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return Path(shutil.copy(PROJECT / "template.yaml", folder))
 
 
 def lawful(point: Point, ended: Ended) -> list[str]:
