@@ -106,7 +106,7 @@ class FleetBuilder:
             "InstanceType": group.instance_type,
             "UserData": base64.b64encode(user_data.encode()).decode(),
         }
-        self._call("ec2", "CreateLaunchTemplate", LaunchTemplateName=group.name, LaunchTemplateData=data)
+        self._call("ec2", "CreateLaunchTemplate", LaunchTemplateName=f"{group.name}-template", LaunchTemplateData=data)
         self._call(
             "autoscaling",
             "CreateAutoScalingGroup",
@@ -335,7 +335,7 @@ class FleetBuilder:
 
 
 def _template_of(group: Group) -> dict[str, Any]:
-    template = {"LaunchTemplateName": group.name, "Version": "$Latest"}
+    template = {"LaunchTemplateName": f"{group.name}-template", "Version": "$Latest"}
     if not group.instance_types:
         return {"LaunchTemplate": template}
     overrides = [{"InstanceType": kind} for kind in group.instance_types]

@@ -120,9 +120,10 @@ def host_empty(evidence: Evidence) -> Law:
     worst = max(evidence.ends, key=lambda end: len(end.alive))
     if not worst.alive:
         ended = len({end.instance for end in evidence.ends})
-        text = f"{ended} {'host' if ended == 1 else 'hosts'} ended, with no task alive"
+        text = f"{_count(ended, 'host')} ended, with no task alive"
         return Law(name="host_empty", held=True, worst=text, when=iso(worst.call.at), who=str(worst.call))
-    text = f"{worst.instance} ended with {len(worst.alive)} tasks alive: {', '.join(map(short, worst.alive[:3]))}"
+    names = ", ".join(short(task) for task in worst.alive[:3])
+    text = f"{worst.instance} ended with {_count(len(worst.alive), 'task')} alive: {names}"
     return Law(name="host_empty", held=False, worst=text, when=iso(worst.call.at), who=str(worst.call))
 
 
@@ -142,9 +143,10 @@ def undo(evidence: Evidence) -> Law:
     undone = [work for work in evidence.works if work.outcome in ("undone", "failed")]
     if not undone:
         return Law(name="undo", held=None)
-    hosts = {host for work in undone for host in work.hosts}
+    last = {host: work for work in evidence.works for host in work.hosts}
+    hosts = {host for host, work in last.items() if work in undone}  # a later attempt may have replaced the others
     differences = [*_settings_differences(evidence), *_host_differences(evidence, hosts), *_idle_surplus(evidence)]
-    return _unchanged("undo", differences, f"all as before {_piece(len(undone))}")
+    return _unchanged("undo", differences, f"all as before {_count(len(undone), 'piece')} of work")
 
 
 def restore(evidence: Evidence) -> Law:
@@ -152,11 +154,11 @@ def restore(evidence: Evidence) -> Law:
     if not done or any(work.outcome in ("undone", "failed") or not work.ended for work in evidence.works):
         return Law(name="restore", held=None)
     differences = list(_settings_differences(evidence))
-    return _unchanged("restore", differences, f"sizes and settings as before {_piece(len(done))}")
+    return _unchanged("restore", differences, f"sizes and settings as before {_count(len(done), 'piece')} of work")
 
 
-def _piece(works: int) -> str:
-    return f"{works} {'piece' if works == 1 else 'pieces'} of work"
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _unchanged(name: str, differences: list[_Difference], good: str) -> Law:
@@ -331,7 +333,7 @@ def observe_changes_nothing(evidence: Evidence) -> Law:
     bad = [call for call in changing if not acting or _concerns(call, only, evidence)]
     if not bad:
         return Law(name=name, held=True, worst="0 calls that change anything")
-    return Law(name=name, held=False, worst=f"{len(bad)} calls", when=iso(bad[0].at), who=str(bad[0]))
+    return Law(name=name, held=False, worst=_count(len(bad), "call"), when=iso(bad[0].at), who=str(bad[0]))
 
 
 def _concerns(call: Call, clusters: set[str], evidence: Evidence) -> bool:

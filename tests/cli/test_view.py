@@ -1,0 +1,181 @@
+"""The live view and the closing table, drawn and read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from cli.closing import print_closing
+from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow
+from cli.plain import PlainView
+from cli.view import clock, draw
+from twin.kernel.kernel import Entry
+from twin.rehearsal.report import Execution, Host, Law, Move, Plan, Report, Service
+
+START = datetime(2026, 10, 5, 10, 0, tzinfo=UTC)
+HOSTS = tuple(
+    HostRow(f"i-0a1b2c3d4e5f6{n:04d}", "us-east-1a", "m5.large", "ACTIVE", True, ("healthy",) * 10) for n in range(1, 7)
+)
+OLD = HostRow("i-00000000000000001", "us-east-1a", "m5.large", "DRAINING", True, ("healthy", "stopping"), "old")
+NEW = HostRow("i-00000000000000002", "us-east-1b", "m5.large", "ACTIVE", False, ("unproven", "starting"), "new")
+FRAME = Frame(
+    world="default",
+    seed=7,
+    now="2026-10-05 10:12:30Z",
+    elapsed=750.0,
+    hosts=(OLD, *HOSTS, NEW),
+    services=(ServiceRow("web", 8, 7, 7), ServiceRow("api", 4, 4, 4)),
+    executions=(
+        ExecutionRow("work-1", "ReplaceHost", "act", "RUNNING", ("Route", "Take slot", "Wait for tasks"), 42.0, 700.0),
+    ),
+    lines=tuple(Line(float(n), "state.entered", f"line {n}") for n in range(40)),
+)
+
+
+def drawn(frame: Frame, height: int = 29, width: int = 100) -> list[str]:
+    console = Console(width=width, height=height + 1, record=True, force_terminal=True, file=StringIO())
+    console.print(draw(frame, height))
+    return console.export_text().rstrip("\n").split("\n")
+
+
+def test_the_view_fits_a_small_terminal() -> None:
+    lines = drawn(FRAME)
+    assert len(lines) <= 29
+    assert all(len(line) == 100 for line in lines)
+
+
+def test_the_view_shows_the_work() -> None:
+    text = "\n".join(drawn(FRAME))
+    for word in ("default", "+0:12:30", "2026-10-05 10:12:30Z", "seed 7", "Wait for tasks 42s", "work-1", "7/8 web"):
+        assert word in text
+    assert "◀ i-00000000000000001" in text
+    assert "▶ i-00000000000000002" in text
+    assert "✗agent" in text
+    assert "line 39" in text
+    assert "line 0\n" not in text
+
+
+@pytest.mark.parametrize("height", [12, 20, 29, 60])
+def test_a_large_fleet_is_cut_to_what_fits_and_keeps_the_hosts_of_the_work(height: int) -> None:
+    many = replace(FRAME, hosts=(*HOSTS * 20, OLD, NEW))
+    lines = drawn(many, height)
+    assert len(lines) <= max(height, 20)
+    text = "\n".join(lines)
+    assert "more hosts" in text
+    assert OLD.instance in text
+
+
+def test_an_empty_world_is_drawn_too() -> None:
+    assert "no execution yet" in "\n".join(drawn(Frame("w", 1, "now", 0.0)))
+
+
+def test_plain_lines_leave_out_the_crowd_and_repeats() -> None:
+    lines: list[str] = []
+    view = PlainView(START, lines.append)
+    data = {"execution": "e", "state": "Wait for tasks"}
+    for kind, text in [
+        ("task.running", "web: a task runs"),
+        ("state.entered", "ReplaceHost: Wait for tasks"),
+        ("state.entered", "ReplaceHost: Wait for tasks"),
+        ("event.put", "aws.ecs: ECS Task State Change"),
+        ("event.put", "aws.health: AWS Health Event"),
+    ]:
+        view(Entry(START.replace(minute=1), kind, text, data))
+    assert lines == ["+0:01:00  ReplaceHost: Wait for tasks", "+0:01:00  aws.health: AWS Health Event"]
+    assert clock(3_725) == "+1:02:05"
+
+
+def report(**fields: object) -> Report:
+    base: dict[str, object] = {
+        "verdict": "ok",
+        "world": "w",
+        "seed": 1,
+        "started": "a",
+        "ended": "b",
+        "unexpected": [],
+        "laws": [Law(name="golden_rule", held=True, worst="fine"), Law(name="undo", held=None)],
+        "executions": [
+            Execution(
+                machine="ReplaceHost",
+                name="work-1",
+                status="SUCCEEDED",
+                outcome="replaced",
+                reason="ended one host",
+                work="work-1",
+                mode="act",
+                cluster="c",
+                hosts=[],
+                started="a",
+                ended="b",
+                state_transitions=24,
+                left_behind=["host i-1 carries tasks"],
+            )
+        ],
+        "plans": [],
+        "services": [
+            Service(
+                service="web",
+                cluster="c",
+                scheduling_strategy="REPLICA",
+                desired=4,
+                healthy_at_claim=4,
+                lowest_healthy=4,
+                healthy=4,
+                tasks_moved=2,
+            )
+        ],
+        "hosts": [Host(instance="i-1", group="g", zone="z", fate="ended")],
+        "simulated_seconds": 725.0,
+        "wall_seconds": 3.21,
+        "state_transitions": 24,
+        "lambda_invocations": 20,
+        "signal_invocations": 5,
+        "aws_calls": [],
+        "cost_usd": 0.0009,
+        "dead_letters": {},
+        "alarms": [],
+        "events": [],
+        "timeline": [],
+    }
+    return Report.model_validate({**base, **fields})
+
+
+def closing(result: Report) -> str:
+    console = Console(width=100, record=True, file=StringIO())
+    print_closing(console, result)
+    return console.export_text()
+
+
+def test_the_closing_table() -> None:
+    text = closing(report())
+    for word in ("replaced  work-1", "ended one host", "left behind: host i-1", "held", "golden rule", "12m 05s", "ok"):
+        assert word in text
+    assert "24 state transitions" in text
+
+
+def test_what_went_wrong_stands_out() -> None:
+    bad = Law(name="golden_rule", held=False, worst="web: 3 healthy where 4 were due", who="x by y", when="t")
+    text = closing(report(verdict="violated", laws=[bad], unexpected=["work-1 is undone"], dead_letters={"Q": 2}))
+    for word in ("VIOLATED", "web: 3 healthy where 4 were due", "x by y", "work-1 is undone", "Q: 2 messages"):
+        assert word in text
+
+
+@pytest.mark.parametrize(("outcome", "shown"), [("planned", True), ("blocked", True), ("replaced", False)])
+def test_the_plan_is_shown_task_by_task_where_nothing_was_done(outcome: str, shown: bool) -> None:
+    plan = Plan(
+        execution="work-1",
+        decision="go",
+        summary="1 host, 1 task",
+        steps=["launch a host"],
+        moves=[Move(task="abc", service="web", how="surge", to=None, reason="starts first")],
+        obstacles=[],
+        omitted=0,
+    )
+    execution = report().executions[0].model_copy(update={"outcome": outcome})
+    text = closing(report(plans=[plan], executions=[execution]))
+    assert "launch a host" in text
+    assert ("starts first" in text) is shown
