@@ -7,7 +7,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads --compile-bytecode
 SEED ?= 1
 
-.PHONY: help rehearse test lint types template unit bench test-sam requirements clean
+.PHONY: help rehearse test lint types template unit test-full bench test-sam requirements clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -27,7 +27,10 @@ template: $(VENV)/ready
 	$(BIN)/cfn-lint template.yaml
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not long"
+
+test-full: test ## the long checks too: every kill point, chaos, planted mistakes
+	$(BIN)/pytest -n 2 -m long
 
 bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
 	$(BIN)/python benchmarks/bench_imports.py
