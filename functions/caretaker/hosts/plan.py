@@ -5,7 +5,7 @@ Pure: a survey, a policy and the time in; a decision with its reasons out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -116,7 +116,9 @@ def _in_short(plan: Plan) -> str:
     for move in plan.moves:
         counts[move.how] = counts.get(move.how, 0) + 1
     tasks = ", ".join(f"{counts[how]} {how}" for how in sorted(counts)) or "no tasks"
-    hosts = f"{len(plan.launches)} to launch first" if plan.launches else "the hosts that stay have room"
+    roomless = any(item.kind == "capacity" for item in plan.obstacles)
+    hosts = "no room for all" if roomless else "the hosts that stay have room"
+    hosts = f"{len(plan.launches)} to launch first" if plan.launches else hosts
     return f"{len(plan.batch)} host{'s' if len(plan.batch) > 1 else ''}, {tasks}; {hosts}"
 
 
@@ -237,7 +239,8 @@ def _find_room(view: View, items: Sequence[Item], *, may_launch: bool) -> _Room:
         notes.append("the tasks fit in the likely orders of placement, but not in every one")
     if (surplus := len(choice.launches) - len(view.batch)) > 0:
         notes.append(f"{surplus} more hosts are launched than go, since the tasks need them: surplus afterwards")
-    obstacles = _no_room(choice, market, may_launch=may_launch, retry=bool(rivals))
+    owners = {item.key: item.group.removeprefix("service:") for item in items}
+    obstacles = _no_room(choice, market, owners, may_launch=may_launch, retry=bool(rivals))
     return _Room(choice, market, _launches(choice, rivals), obstacles, tuple(notes))
 
 
@@ -259,16 +262,21 @@ def _option(offer: Offer) -> Option:
     return Option(offer.group, offer.zone, offer.method, offer.instance_type, offer.reason)
 
 
-def _no_room(choice: Choice, market: Market, *, may_launch: bool, retry: bool) -> tuple[Obstacle, ...]:
+def _no_room(
+    choice: Choice, market: Market, owners: Mapping[str, str], *, may_launch: bool, retry: bool
+) -> tuple[Obstacle, ...]:
     """One obstacle for each reason that leaves tasks without a place."""
     tasks: dict[str, list[str]] = {}
     for task, reason in choice.unplaced.items():
         tasks.setdefault(reason, []).append(task)
     found = []
     for reason, names in sorted(tasks.items(), key=lambda pair: pair[1]):
+        whose = ", ".join(dict.fromkeys(owners[name] for name in names))
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        services = "services" if len({owners[name] for name in names}) > 1 else "service"
         words = "; ".join([reason, *(market.refused if may_launch else ())])
-        words = f"task {short(names[0])}{more} finds no room: {words}"
+        find = "find" if more else "finds"
+        words = f"task {short(names[0])}{more} of {services} {whose} {find} no room: {words}"
         found.append(Obstacle("capacity", names[0], words, retry))
     return tuple(found)
 

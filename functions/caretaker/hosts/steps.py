@@ -25,7 +25,7 @@ from caretaker.hosts.errors import HostsChanged, InsufficientCapacity, ServiceCh
 from caretaker.hosts.model import End, Group, Host, Launch, Option, Service, Surge, percents_of
 from caretaker.hosts.preflight import starts_first
 from caretaker.hosts.progress import live
-from caretaker.hosts.survey import groups_now, instance_states
+from caretaker.hosts.survey import groups_now, instance_states, look_at_hosts
 from caretaker.runtime import surges
 from caretaker.runtime.clock import iso
 from caretaker.runtime.journal import Step
@@ -78,6 +78,9 @@ def _launch_in(desk: Desk, key: str, option: Option) -> Step:
 
 def _begin_launch(desk: Desk, key: str, option: Option) -> Step:
     group = the_group(option.group)
+    # A launch may leave the zones uneven, and the group would then end hosts that are not drained, perhaps before ours
+    # is ready. In the journal before the launch, so that an undo lets it run again only when our host is gone.
+    suspend_rebalance(desk, [group])
     token = "caretaker-" + hashlib.sha256(f"{desk.name}/{key}".encode()).hexdigest()[:40]
     intent = {
         "group": option.group,
@@ -159,13 +162,40 @@ def _settle(desk: Desk, name: str, before: int, count: int) -> None:
 
 
 def adopt(desk: Desk) -> None:
-    """Find the hosts that groups launched because we raised their desired capacity."""
+    """Find the hosts that groups launched because we raised their desired capacity, or in place of ours that ended."""
     for step in desk.steps("launch"):
         result = step.result
-        if result is None or result.get("error") or result["instances"] or not result.get("expected"):
+        if result is None or result.get("error"):
             continue
-        if newcomers := new_members(desk, step):
+        if result["instances"]:
+            successor_of(desk, step)
+        elif result.get("expected") and (newcomers := new_members(desk, step)):
             desk.complete(step, {**result, "instances": newcomers[:1]})
+
+
+def successor_of(desk: Desk, step: Step) -> str:
+    """The host that the group started by itself in place of our launched one that ended; "" if there is none.
+
+    It is then noted as the launched one. Only where it can be nobody else's: the group wants exactly what our launches
+    made it want, and none of the hosts that it had before is missing.
+    """
+    result = step.result or {}
+    states = instance_states(launched_by(step))
+    if len(states) != 1 or any(state not in GONE for state in states.values()):
+        return ""
+    group = groups_now([step.intent["group"]]).get(step.intent["group"])
+    first = min(item.intent["desired"] for item in desk.steps("launch") if item.intent["group"] == step.intent["group"])
+    if group is None or group.desired != first + raised(desk).get(group.name, 0):
+        return ""
+    ours = {
+        name for item in desk.steps("launch") for name in (*launched_by(item), *(item.result or {}).get("ended", ()))
+    }
+    here = {item.instance_id for item in group.members if _stays(item.lifecycle)}
+    newcomers = new_members(desk, step)
+    if not newcomers or not set(step.intent["instances"]) - ours <= here:
+        return ""
+    desk.complete(step, {**result, "instances": newcomers[:1], "ended": [*result.get("ended", ()), *states]})
+    return newcomers[0]
 
 
 def new_members(desk: Desk, step: Step) -> list[str]:
@@ -390,3 +420,18 @@ def terminate(instance: str, *, decrement: bool) -> dict[str, Any]:
             raise
         return {"terminated": "before", "decremented": False}
     return {"terminated": "by group", "decremented": less}
+
+
+def forget(desk: Desk, host: Host) -> None:
+    """Deregister a container instance whose EC2 instance is terminated, or is on its way to be.
+
+    ECS does not do so by itself where the agent was disconnected or the instance stopped (ECS API:
+    DeregisterContainerInstance). `force` only where ECS still counts tasks on it, which ended with the instance.
+    """
+    try:
+        ecs.deregister_container_instance(desk.work.cluster, host.arn)
+    except Missing:
+        return
+    except Invalid:
+        if look_at_hosts(desk.work.cluster, [host.instance_id], desk.now).hosts:
+            ecs.deregister_container_instance(desk.work.cluster, host.arn, force=True)

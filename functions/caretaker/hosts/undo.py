@@ -17,9 +17,11 @@ from caretaker.hosts.steps import (
     GONE,
     LAUNCH,
     REBALANCE,
+    forget,
     launched_by,
     launched_ids,
     new_members,
+    successor_of,
     terminate,
 )
 from caretaker.hosts.survey import groups_now, instance_states
@@ -191,7 +193,10 @@ def _lower(step: Step) -> str:
 
 def _end_launched(desk: Desk, step: Step, instance: str, risen: bool, tries: int) -> str:
     if instance_states([instance]).get(instance, "terminated") in GONE:
-        return _lower_after(step, risen)
+        successor = successor_of(desk, step) if risen else ""
+        if not successor:
+            return _lower_after(step, risen)
+        instance = successor
     found = ecs.find_container_instances(desk.work.cluster, [instance]).items
     if found:
         note = _emptied(desk, Host.from_ecs(found[0]), tries)
@@ -200,13 +205,15 @@ def _end_launched(desk: Desk, step: Step, instance: str, risen: bool, tries: int
     if not autoscaling.describe_instances([instance]):
         return f"host {instance} was launched for this work; somebody else has taken it out of its group, so it stays"
     terminate(instance, decrement=risen)
+    if found and not found[0].get("agentConnected"):
+        forget(desk, Host.from_ecs(found[0]))
     return ""
 
 
 def _lower_after(step: Step, risen: bool) -> str:
     """The host ended: by us, which lowered the desired capacity too, or by itself, and then its group wants another."""
     group = groups_now([step.intent["group"]]).get(step.intent["group"])
-    if group is None or not risen or group.desired <= step.intent["desired"] or live(group) >= group.desired:
+    if group is None or not risen or group.desired <= step.intent["desired"]:
         return ""
     return _lower(step)
 

@@ -36,20 +36,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     failed: list[str] = []
     steps = desk.steps()
     late = under_way(desk, event, work.undoing, steps)
+    uneven: set[str] = set()
     for step in reversed(steps):
+        if step.kind == "suspend_rebalance" and step.intent["group"] in uneven:
+            late.setdefault(step.seq, "the host that was launched there goes first, or the group would end another one")
         if step.seq in late:
             failed.append(f"{step.kind} {step.key}: {late[step.seq]}")
+            uneven |= launches_in(step)
             continue
         try:
             note = take_back(desk, step, int(event.get("tries", 0)))
         except LATER as error:
             logging.logger().warning(f"step {step.seq} {step.kind} {step.key} is not undone: {error}")
             failed.append(f"{step.kind} {step.key}: {error}")
+            uneven |= launches_in(step)
         else:
             journal.mark_undone(desk.table, step, note)
     if failed:
         raise UndoIncomplete("; ".join(failed))
     return result(desk, event.get("failure", {}))
+
+
+def launches_in(step: Step) -> set[str]:
+    """The group that a step launched a host in."""
+    return {step.intent["group"]} if step.kind == "launch" else set()
 
 
 def under_way(desk: Desk, event: Mapping[str, Any], undoing: str, steps: Sequence[Step]) -> dict[int, str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from caretaker.aws import ecs
-from caretaker.aws.errors import Invalid, Missing
 from caretaker.hosts.desk import Desk, open_desk, the_plan, the_policy, wait
-from caretaker.hosts.model import Host, Plan
+from caretaker.hosts.model import Plan
 from caretaker.hosts.progress import Left, groups_short, not_ended
+from caretaker.hosts.steps import forget
 from caretaker.hosts.survey import groups_now, look_at_hosts
 from caretaker.runtime.clock import parse
 
@@ -40,18 +39,3 @@ def patience_ends(desk: Desk) -> Any:
     """Until when a group that starts a host in place of an ended one is waited for."""
     ended = [parse(step.intent["at"]) for step in desk.steps("end")]
     return max(ended, default=desk.now) + timedelta(seconds=the_policy(desk).ready_timeout)
-
-
-def forget(desk: Desk, host: Host) -> None:
-    """Deregister a container instance whose EC2 instance is terminated.
-
-    ECS does not do so by itself where the agent was disconnected or the instance stopped (ECS API:
-    DeregisterContainerInstance). `force` only where ECS still counts tasks on it, which ended with the instance.
-    """
-    try:
-        ecs.deregister_container_instance(desk.work.cluster, host.arn)
-    except Missing:
-        return
-    except Invalid:
-        if look_at_hosts(desk.work.cluster, [host.instance_id], desk.now).hosts:
-            ecs.deregister_container_instance(desk.work.cluster, host.arn, force=True)

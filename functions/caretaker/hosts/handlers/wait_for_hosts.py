@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from caretaker.aws import autoscaling
 from caretaker.hosts.desk import Desk, managed_groups, open_desk, still_wanted, the_policy, wait
 from caretaker.hosts.errors import HostsNotReady
-from caretaker.hosts.model import Obstacle
+from caretaker.hosts.model import Group, Obstacle
 from caretaker.hosts.plan import why_not_ready
 from caretaker.hosts.progress import Left, Look
 from caretaker.hosts.steps import adopt, awaited, launched, protect
@@ -53,11 +53,22 @@ def _left(desk: Desk, managed: frozenset[str]) -> list[Left]:
     if not names:
         return left
     groups = sorted({step.intent["group"] for step in desk.steps("launch")})
-    protect(desk, names, list(groups_now(groups).values()), managed)
+    found = groups_now(groups)
+    protect(desk, names, list(found.values()), managed)
     look = look_at_hosts(desk.work.cluster, names, desk.now)
     view = View(new_hosts(desk.work.cluster, look))
     lacks = [(name, item) for name in names for item in why_not_ready(view, name)]
-    return left + [_worded(name, item, look) for name, item in lacks]
+    return left + [_worded(name, item, look) for name, item in lacks] + _held_up(found.values(), names)
+
+
+def _held_up(groups: Iterable[Group], names: Sequence[str]) -> list[Left]:
+    """Hosts that their group has not in service yet: a launching lifecycle hook may still have them ended."""
+    return [
+        Left(member.instance_id, f"group {group.name} has new host {member.instance_id} in {member.lifecycle}")
+        for group in groups
+        for member in group.members
+        if member.instance_id in names and member.lifecycle.startswith("Pending")
+    ]
 
 
 def _worded(name: str, obstacle: Obstacle, look: Look) -> Left:

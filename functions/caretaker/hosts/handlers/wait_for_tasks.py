@@ -11,7 +11,7 @@ from caretaker.hosts.errors import DrainStuck, HostsChanged
 from caretaker.hosts.model import Plan, Policy
 from caretaker.hosts.progress import Left, Look, goals_of, services_short, tasks_left
 from caretaker.hosts.survey import look_at_batch, with_health, with_services
-from caretaker.runtime import claims, logging
+from caretaker.runtime import claims, journal, logging
 from caretaker.runtime.clock import iso, parse
 
 STATE = "Wait for tasks"
@@ -38,14 +38,28 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def left_to_drain(desk: Desk, plan: Plan, began: datetime) -> Sequence[Left]:
-    """Tasks that are left on the hosts; when none is, services that lack successors."""
+    """Tasks that are left on the hosts; when none is, services that lack successors.
+
+    Once the deadline has passed and the drain's time is over, services that lack successors are noted and no longer
+    waited for: empty hosts that were due to go by then can be put back no more, and to keep them helps nobody.
+    """
     look = _look(desk, plan)
     tasks = tasks_left(plan.batch, _surveyed(plan), look)
     if tasks:
         return tasks
     goals = goals_of(plan)
     look = with_health(with_services(look, desk.work.cluster, sorted(goals), began), desk.work.cluster)
-    return services_short(goals, look)
+    short = services_short(goals, look)
+    deadline = desk.work.deadline
+    if short and deadline is not None and desk.now >= max(deadline, _limit(began, the_policy(desk))):
+        step = desk.begin("short", {"services": [item.id for item in short[:SHOWN]]})
+        journal.mark_undone(desk.table, step, "; ".join(str(item) for item in short[:SHOWN]))
+        return ()
+    return short
+
+
+def _limit(began: datetime, policy: Policy) -> datetime:
+    return began + timedelta(seconds=policy.drain_timeout)
 
 
 def _look(desk: Desk, plan: Plan) -> Look:
@@ -67,7 +81,7 @@ def stuck(desk: Desk, plan: Plan, began: datetime, left: Sequence[Left]) -> Exce
     the drain is what loses the fewest tasks: the machine then waits on, until the hosts are empty or gone.
     """
     policy = the_policy(desk)
-    limit = began + timedelta(seconds=policy.drain_timeout)
+    limit = _limit(began, policy)
     if desk.now < limit:
         return None
     if not _another(desk, policy):

@@ -1,0 +1,73 @@
+"""Cases that were found by rehearsing worlds which nobody had written the code for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from small_world import OLD, SMALL, Run, in_group, rehearse, small
+
+IDS = [OLD, "i-0a1b2c3d4e5f60002", "i-0a1b2c3d4e5f60003"]
+
+
+def three_hosts(**changes: Any) -> list[dict[str, Any]]:
+    """Two hosts in the zone of the one that goes: one more there leaves the zones uneven."""
+    return in_group(desired_capacity=3, max_size=5, instances=IDS, **changes)
+
+
+def as_before(run: Run) -> None:
+    assert run.outcomes == ["undone"], run.reason
+    assert run.broken == []
+    assert run.left == []
+    assert run.group["SuspendedProcesses"] == []
+
+
+def test_zones_are_not_rebalanced_while_a_launched_host_is_not_ready() -> None:
+    """AZRebalance would end a host that nobody drained, as soon as the launch leaves the zones uneven."""
+    services = [{**item, "desired_count": 6} if item["name"] == "web" else item for item in SMALL["services"]]
+    run = rehearse(small(groups=three_hosts(), services=services, faults=[{"kind": "agent_never_connects"}]))
+    as_before(run)
+    assert set(run.hosts) == set(IDS)
+    assert run.group["DesiredCapacity"] == 3
+
+
+def test_a_launch_that_keeps_failing_leaves_no_trace() -> None:
+    """The group starts one host after the other in place of ours, and none comes up."""
+    run = rehearse(small(faults=[{"kind": "launch_fails"}]))
+    as_before(run)
+    assert run.group["DesiredCapacity"] == 2
+
+
+def test_the_host_that_the_group_starts_in_place_of_a_failed_launch_is_taken() -> None:
+    run = rehearse(small(faults=[{"kind": "launch_fails", "times": 1}]))
+    assert run.outcomes == ["replaced"], run.reason
+    assert run.broken == []
+    assert run.group["DesiredCapacity"] == 2
+    assert len(run.hosts) == 2
+
+
+def test_a_task_without_a_place_is_named_with_its_service() -> None:
+    pinned = {**SMALL["services"][1], "constraints": [{"type": "memberOf", "expression": f"ec2InstanceId == {OLD}"}]}
+    run = rehearse(small(services=[SMALL["services"][0], {**pinned, "desired_count": 2, "load_balancer": None}]))
+    assert run.outcomes == ["blocked"]
+    assert "of service web" in run.reason
+    assert f"memberOf ec2InstanceId == {OLD}" in run.reason
+
+
+def test_a_host_is_not_counted_on_before_its_launching_hooks_have_let_it_go() -> None:
+    """It has registered with ECS long before; a hook that nobody answers has its group end it."""
+    hook = {"name": "bake", "transition": "launching", "heartbeat_timeout": "5m", "default_result": "ABANDON"}
+    run = rehearse(small(groups=in_group(lifecycle_hooks=[hook])))
+    as_before(run)
+    assert "Pending:Wait" in run.reason
+    assert run.group["DesiredCapacity"] == 2
+
+
+def test_zones_stay_suspended_for_as_long_as_a_launched_host_cannot_be_taken_back() -> None:
+    """Else the group would end another host in its place."""
+    denied = {"kind": "api_error", "service": "ecs", "operation": "UpdateContainerInstancesState", "times": None}
+    services = [{**item, "desired_count": 6} if item["name"] == "web" else item for item in SMALL["services"]]
+    faults = [{**denied, "code": "AccessDeniedException"}]
+    run = rehearse(small(groups=three_hosts(), services=services, faults=faults))
+    assert run.outcomes == ["failed"]
+    assert set(IDS) <= set(run.hosts)
+    assert any("suspend_rebalance" in line for line in run.report.executions[0].left_behind)
