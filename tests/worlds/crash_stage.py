@@ -1,0 +1,469 @@
+"""One run of a world, and everything that can go wrong in it: at each moment of interest the process forks.
+
+The parent runs the world plainly. Whenever a strike wants to see what happens if, say, a function dies at the call that
+it is about to make, a child process is forked there and then: in the child the disaster takes place and the world runs
+to its end, in the parent nothing happened. So each try costs no more than the rest of the run.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import shutil
+import tempfile
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from twin.kernel.api import WORLD, Call, Caller
+from twin.kernel.gateway import Death
+from twin.kernel.kernel import Entry
+from twin.rehearsal.events import from_world
+from twin.rehearsal.evidence import Snapshot
+from twin.rehearsal.loading import world_of
+from twin.rehearsal.observer import launched, snapshot
+from twin.rehearsal.rehearsal import Rehearsal
+from twin.world import PROJECT, World
+
+HERE = Path(__file__).resolve().parent
+OLD = "i-0a1b2c3d4e5f60001"
+OTHER = "i-0a1b2c3d4e5f60002"
+OPERATOR = Caller("operator", "dora")
+READS = ("Describe", "List", "Get", "Query", "BatchGet")
+JOBS = 2
+
+SMALL: dict[str, Any] = {
+    "cluster": "small",
+    "zones": ["us-east-1a", "us-east-1b"],
+    "policy": {"defaults": {"hosts": {"mode": "act"}}},
+    "groups": [
+        {"name": "hosts", "desired_capacity": 2, "min_size": 1, "max_size": 4, "instances": [OLD, OTHER]},
+    ],
+    "services": [
+        {"name": "agent", "scheduling_strategy": "DAEMON", "minimum_healthy_percent": 0, "cpu": 64, "memory": 128},
+        {
+            "name": "web",
+            "desired_count": 2,
+            "cpu": 700,
+            "memory": 1024,
+            "ports": [{"container": 8080}],
+            "load_balancer": {"health_check_interval": 10, "healthy_threshold": 2, "deregistration_delay": 30},
+        },
+        {
+            "name": "both",
+            "desired_count": 2,
+            "minimum_healthy_percent": 100,
+            "maximum_percent": 100,
+            "cpu": 512,
+            "memory": 512,
+        },
+    ],
+    "maintenance": [{"instance": OLD, "code": "instance-retirement", "not_before": "2026-10-19T14:00:00Z"}],
+    "events": [{"file": "../../events/health-ec2-retirement.json"}],
+}
+"""Two full hosts. A replacement launches one, moves a task behind a balancer, and one of a service that needs a surge.
+"""
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """The small world's document with top-level fields replaced."""
+    return {**copy.deepcopy(SMALL), **changes}
+
+
+def copied(folder: Path) -> Path:
+    """A copy of what is deployed, in an empty folder; its template. Nobody edits it while a long series runs on it."""
+    for name in ("functions", "statemachines"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return Path(shutil.copy(PROJECT / "template.yaml", folder))
+
+
+def group(**changes: Any) -> list[dict[str, Any]]:
+    """The small world's group with fields replaced."""
+    return [{**copy.deepcopy(SMALL["groups"][0]), **changes}]
+
+
+# --- what became of a run --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one run ended.
+
+    Attributes:
+        label: what went wrong in it; "" for the plain run.
+        outcomes: of every piece of work, in order.
+        broken: laws and promises that do not hold, in words.
+        returned: whether the point of no return was written when it went wrong.
+    """
+
+    label: str
+    outcomes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    returned: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.label}: {', '.join(self.outcomes)}: {'; '.join(self.broken) or 'all held'}"
+
+
+Strike = Callable[["Stage"], None]
+
+
+class Stage:
+    """The small world (or another), run once, with forks.
+
+    Args:
+        document: the world.
+        strikes: each is given the stage before the run, and arms itself.
+        after: simulated seconds that a run goes on after it became quiet, for what schedules do.
+        template: another template than the project's: a frozen or a mutilated copy of the product.
+        alone: nobody else acts, so that everything has to be as before in the end, and work is replaced or undone.
+    """
+
+    def __init__(
+        self,
+        document: dict[str, Any],
+        *strikes: Strike,
+        after: float = 5400.0,
+        template: Path | None = None,
+        alone: bool = True,
+    ) -> None:
+        loaded = world_of(document, "crash", HERE)
+        planned = from_world(loaded.spec, loaded.folder, loaded.where)
+        self.rehearsal = Rehearsal(loaded, planned, template=template)
+        self.strikes = strikes
+        self.after = after
+        self.alone = alone
+        self.label = ""
+        self.seen: list[str] = []
+        self.returned = False
+        self.child = False
+        self._children: dict[int, tuple[str, Path]] = {}
+        self._results: list[Ended] = []
+        self._folder = ""
+
+    @property
+    def world(self) -> World:
+        return self.rehearsal.world
+
+    def explore(self) -> list[Ended]:
+        """The plain run's end, then those of all forks, in order of their labels."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._folder = folder
+            try:
+                plain = self._run()
+            except BaseException:
+                if self.child:
+                    self._leave(Ended(self.label, broken=(traceback.format_exc(),)))
+                raise
+            if self.child:
+                self._leave(plain)
+            while self._children:
+                self._reap()
+        return [plain, *sorted(self._results, key=lambda ended: ended.label)]
+
+    def _run(self) -> Ended:
+        with self.rehearsal:
+            self._keep_watch()
+            for strike in self.strikes:
+                strike(self)
+            self.rehearsal.run()
+            # Schedules alone keep no world busy.
+            self.world.kernel.scheduler.call_later(self.after, lambda: None, name="after")
+            self.rehearsal.run()
+            return self.judge()
+
+    # --- forks -------------------------------------------------------------------------------------------------------
+    def fork(self, label: str) -> bool:
+        """True in a new process in which `label` shall go wrong, False in this one. Only the plain run forks."""
+        if self.child:
+            return False
+        while len(self._children) >= JOBS:
+            self._reap()
+        path = Path(self._folder) / f"{len(self._results) + len(self._children)}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: of processes with threads; ours only run on
+            child = os.fork()
+        if child:
+            self._children[child] = (label, path)
+            return False
+        self.child, self.label, self._out = True, label, path
+        self.returned = past_return(self.world)
+        return True
+
+    def _leave(self, ended: Ended) -> None:
+        try:
+            self._out.write_bytes(pickle.dumps(ended))
+        finally:
+            os._exit(0)
+
+    def _reap(self) -> None:
+        child, _ = os.wait()
+        label, path = self._children.pop(child)
+        if path.exists():
+            self._results.append(pickle.loads(path.read_bytes()))
+            path.unlink()
+        else:
+            self._results.append(Ended(label, broken=("the process ended without a result",)))
+
+    # --- while it runs -----------------------------------------------------------------------------------------------
+    def _keep_watch(self) -> None:
+        """What only shows in the middle of a run, and may be mended by its end (by a later attempt, say)."""
+
+        def called(call: Call) -> None:
+            if call.caller.name == "HostsDrainHosts" and call.operation == "UpdateContainerInstancesState":
+                self.seen += [f"drained before launched host {name} was ready" for name in sorted(self._unready())]
+
+        def noted(entry: Entry) -> None:
+            if entry.kind != "execution.ended" or not self.alone:
+                return
+            execution = next(each for each in self.world.machines.executions if each.arn == entry.data["execution"])
+            if (execution.output or {}).get("outcome") == "undone":
+                after = snapshot(self.world)
+                self.seen += [
+                    f"just after its undo: {text}" for text in (*self._settings(after), *self._draining(after))
+                ]
+
+        self.world.kernel.calls.listeners.append(called)  # type: ignore[attr-defined]
+        self.world.kernel.listeners.append(noted)
+
+    def _unready(self) -> set[str]:
+        hosts = self.world.ecs.store.hosts_by_instance
+        new = launched(self.world, self.rehearsal.observer.before)
+        return {name for name in new if name not in hosts or not hosts[name].agent_connected}
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+    def judge(self) -> Ended:
+        report = self.rehearsal.report(0.0)
+        works: dict[str, tuple[str, str]] = {}
+        for each in report.executions:
+            works[each.work] = (str(each.outcome), str(each.reason))
+        broken = [f"{law.name}: {law.worst} ({law.who}, {law.when})" for law in report.laws if law.held is False]
+        broken += [f"{each.name} is {each.status} without outcome" for each in report.executions if not each.outcome]
+        good = GOOD if self.alone else (*GOOD, "blocked", "ignored")
+        broken += [f"{name}: outcome {outcome}" for name, (outcome, _) in works.items() if outcome not in good]
+        broken += [f"{name}: {outcome} without a reason" for name, (outcome, reason) in works.items() if not reason]
+        told = {event["detail"]["work"] for event in report.events}
+        broken += [f"{name}: no outcome event" for name in works if name not in told]
+        broken += [f"{count} messages in {name}" for name, count in report.dead_letters.items()]
+        outcomes = tuple(outcome for outcome, _ in works.values())
+        broken += [*self.seen, *left_in_table(self.world)]
+        if self.alone:
+            replaced = {host for each in report.executions if each.outcome == "replaced" for host in each.hosts}
+            broken += self._fleet_differs(replaced)
+        return Ended(self.label, outcomes, tuple(reason for _, reason in works.values()), tuple(broken), self.returned)
+
+    def _fleet_differs(self, replaced: set[str]) -> Iterator[str]:
+        """What is not as it was, but for one host in another's place where work was done; also where no law looks."""
+        before, after = self.rehearsal.observer.before, snapshot(self.world)
+        gone = {host for host in before.hosts if host not in after.hosts}
+        if gone != replaced:
+            yield f"replaced: {sorted(replaced)}, gone: {sorted(gone)}"
+        surplus = surplus_of(self.world)
+        for name, now in after.groups.items():
+            was = int(str(before.groups[name].settings["DesiredCapacity"]))
+            want = was + len(surplus & set(now.protected))
+            if now.settings["DesiredCapacity"] != want or len(now.protected) != want:
+                size = now.settings["DesiredCapacity"]
+                yield f"group {name} had {was} hosts, has {sorted(now.protected)} and wants {size}"
+        yield from self._settings(after)
+        yield from self._draining(after)
+        for arn, service in before.services.items():
+            healthy = self.world.ecs.healthy_count(arn)
+            if healthy < service.desired:
+                yield f"service {service.name}: {healthy} of {service.desired} healthy in the end"
+
+    def _settings(self, after: Snapshot) -> Iterator[str]:
+        before = self.rehearsal.observer.before
+        for name, group in after.groups.items():
+            was = before.groups[name]
+            wrong = sorted(host for host, on in group.protected.items() if on != was.protected.get(host, False))
+            if wrong:
+                yield f"group {name}: protection of {wrong} is not as before"
+            if group.settings["SuspendedProcesses"] != was.settings["SuspendedProcesses"]:
+                yield f"group {name}: {group.settings['SuspendedProcesses']} suspended"
+        for arn, service in before.services.items():
+            changed = {key for key, value in service.settings.items() if after.services[arn].settings[key] != value}
+            if changed:
+                yield f"service {service.name}: {sorted(changed)} not as before"
+
+    def _draining(self, after: Snapshot) -> Iterator[str]:
+        """Hosts of the start that do not take tasks."""
+        for name, host in after.hosts.items():
+            if name in self.rehearsal.observer.before.hosts and host.status != "ACTIVE":
+                yield f"host {name} is {host.status}"
+
+
+GOOD = ("replaced", "undone")
+
+
+def surplus_of(world: World) -> set[str]:
+    """Launched hosts that a report says stay as surplus."""
+    texts = [text for each in world.machines.executions for text in (each.output or {}).get("left_behind", ())]
+    words = " ".join(texts)
+    return {name for name in world.ec2.instances if name in words}
+
+
+def items(world: World) -> list[dict[str, Any]]:
+    """Everything in the table, in DynamoDB's own form."""
+    name = world.deployment.outputs["TableName"]
+    found: list[dict[str, Any]] = world.gateway.call("dynamodb", "Scan", {"TableName": name}, WORLD)["Items"]
+    return found
+
+
+def past_return(world: World) -> bool:
+    """Whether any work has written its point of no return."""
+    return any(item.get("point_of_no_return", {}).get("BOOL") for item in items(world))
+
+
+def left_in_table(world: World) -> Iterator[str]:
+    """What work that has ended must not leave: open entries, slots, leases, waits, claims, half done steps."""
+    now = world.kernel.clock.now()
+    for item in items(world):
+        pk, sk = item["pk"]["S"], item["sk"]["S"]
+        if pk == "OPEN" and item["kind"]["S"] != "retry":
+            yield f"{sk} is still in the index as {item['kind']['S']}"
+        if pk == "OPEN" and item["due"]["S"] < (now - timedelta(minutes=30)).isoformat():
+            yield f"{sk} was due at {item['due']['S']} and is still in the index"
+        if sk == "SLOTS" and item["holders"]["M"]:
+            yield f"slots are still held: {sorted(item['holders']['M'])}"
+        if sk == "SLOTS" and item["total"]["N"] != "0":
+            yield f"slots add up to {item['total']['N']}"
+        if sk == "SURGE" or pk.startswith(("WAIT#", "KEY#")):
+            yield f"{pk} {sk} is left"
+        if sk == "CLAIM" and item["status"]["S"] == "open":
+            yield f"{pk} is still claimed"
+        if sk == "WORK" and item["status"]["S"] != "closed":
+            yield f"{pk} is not closed"
+
+
+# --- strikes ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Point:
+    """A call of a function: its nth of that operation."""
+
+    function: str
+    service: str
+    operation: str
+    nth: int
+    when: Literal["before", "after"]
+
+    @property
+    def changes(self) -> bool:
+        """Whether the call changes anything: a death before or after a mere look leaves the same behind."""
+        return not self.operation.startswith(READS)
+
+    def __str__(self) -> str:
+        return f"{self.function} {self.when} {self.service}:{self.operation} {self.nth}"
+
+
+Choice = Callable[[Point], bool]
+
+
+@dataclass
+class _Watch(Death):
+    """Sees every call of every function; strikes where `choose` says so, in a process of its own."""
+
+    function: str = "*"
+    service: str = "*"
+    operation: str = "*"
+    when: Literal["before", "after"] = "before"
+    strike: Callable[[Point], bool] = field(default=lambda point: False, compare=False)
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter, compare=False)
+
+    def concerns(self, caller: Caller, service: str, operation: str) -> bool:
+        key = (caller.name, service, operation)
+        self.counts[key] += 1
+        dies = self.strike(Point(*key, self.counts[key], self.when))
+        if dies:
+            self.nth = self.seen + 1
+        return dies
+
+
+def at_calls(strike: Callable[[Stage, Point], bool]) -> Strike:
+    """Ask `strike` just before and just after each call of a function; when it says True, the function dies there."""
+
+    def arm(stage: Stage) -> None:
+        for when in ("before", "after"):
+            stage.world.gateway.deaths.append(_Watch(when=when, strike=lambda point: strike(stage, point)))  # type: ignore[arg-type]
+
+    return arm
+
+
+def deaths(choose: Choice) -> Strike:
+    """The function dies once, at each chosen call; whoever invoked it may invoke it again."""
+    return at_calls(lambda stage, point: choose(point) and stage.fork(f"dies: {point}"))
+
+
+def deaths_for_good(choose: Choice) -> Strike:
+    """The function dies at the chosen call, and then each time that it makes such a call."""
+
+    def strike(stage: Stage, point: Point) -> bool:
+        if stage.child:
+            return stage.label == f"dies for good: {point.function} {point.when} {point.service}:{point.operation}"
+        name = f"dies for good: {point.function} {point.when} {point.service}:{point.operation}"
+        return choose(point) and point.nth == 1 and stage.fork(name)
+
+    return at_calls(strike)
+
+
+def stops_at_calls(choose: Choice, hang: float = 0.0) -> Strike:
+    """The execution is stopped just before or after each chosen call; the function runs on, as Lambda lets it.
+
+    Args:
+        hang: simulated seconds for which the call hangs (a slow answer, or retries of the SDK); the function then goes
+            on in the middle of whatever the clean-up has done meanwhile.
+    """
+
+    def strike(stage: Stage, point: Point) -> bool:
+        words = f"stopped at: {point}" + (f", which takes {hang:g} s" if hang else "")
+        if choose(point) and stage.fork(words):
+            end_executions(stage.world, "stopped")
+            stage.world.gateway.sleep(hang)
+        return False
+
+    return at_calls(strike)
+
+
+def ends_at_states(how: Literal["stopped", "timed out"], delay: float = 0.0, only: str = "") -> Strike:
+    """The execution ends without a catch, `delay` seconds after it entered each state (or that one), each time."""
+
+    def arm(stage: Stage) -> None:
+        seen: Counter[str] = Counter()
+
+        def listen(entry: Entry) -> None:
+            if entry.kind != "state.entered" or stage.child:
+                return
+            state = str(entry.data["state"])
+            seen[state] += 1
+            label = f"{how} {delay:g} s after entering {state} {seen[state]}"
+            if only in ("", state) and stage.fork(label):
+                world = stage.world
+                world.kernel.scheduler.call_later(delay, lambda: end_executions(world, how), name="strike")
+
+        stage.world.kernel.listeners.append(listen)
+
+    return arm
+
+
+def end_executions(world: World, how: Literal["stopped", "timed out"]) -> None:
+    """End what runs: an operator stops it, or its TimeoutSeconds is over."""
+    for execution in [each for each in world.machines.executions if each.status == "RUNNING"]:
+        if how == "stopped":
+            params = {"executionArn": execution.arn, "error": "Stopped", "cause": "somebody had enough"}
+            world.gateway.call("stepfunctions", "StopExecution", params, OPERATOR)
+        else:
+            execution._time_out()
+
+
+def failures(results: list[Ended]) -> list[str]:
+    """Runs in which something is broken, in words."""
+    return [str(ended) for ended in results if ended.broken]
