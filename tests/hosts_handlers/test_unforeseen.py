@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from small_world import OLD, SMALL, Run, in_group, rehearse, small
+from small_world import DORA, OLD, SMALL, Run, ask, in_group, rehearse, small, when
+
+from twin.world import World
 
 IDS = [OLD, "i-0a1b2c3d4e5f60002", "i-0a1b2c3d4e5f60003"]
 
@@ -71,3 +73,46 @@ def test_zones_stay_suspended_for_as_long_as_a_launched_host_cannot_be_taken_bac
     assert run.outcomes == ["failed"]
     assert set(IDS) <= set(run.hosts)
     assert any("suspend_rebalance" in line for line in run.report.executions[0].left_behind)
+
+
+def stop(world: World) -> object:
+    """Somebody stops the execution; a time-out ends it in the same way, and is tried again."""
+    (running,) = [each for each in world.machines.executions if each.status == "RUNNING"]
+    return ask(world, "stepfunctions", "StopExecution", {"executionArn": running.arn}, DORA)
+
+
+def test_a_surplus_host_leaves_the_zones_even() -> None:
+    """Two hosts in one zone and one in the other: what is launched must not have the group end a host, if it stays."""
+    services = [{**item, "desired_count": 6} if item["name"] == "web" else item for item in SMALL["services"]]
+    run = rehearse(small(groups=three_hosts(), services=services, at_least="20m"), when("Wait for tasks", stop, 45))
+    assert run.outcomes == ["undone", "undone"]
+    assert run.broken == []
+    assert "stays as surplus" in run.report.executions[-1].left_behind[0]
+    assert set(IDS) < set(run.hosts)
+
+
+def test_the_next_attempt_gives_the_group_its_size_back() -> None:
+    """The host that the attempt before had to leave takes the tasks; the old one ends with decrement."""
+    run = rehearse(small(parameters={"ExecutionTimeout": 180}, at_least="40m"))
+    assert run.outcomes == ["undone", "undone", "replaced"], run.reason
+    assert run.broken == []
+    assert run.group["DesiredCapacity"] == 2
+    assert len(run.hosts) == 2
+
+
+def test_policy_may_let_a_group_shrink() -> None:
+    services = [{**service, "cpu": 64, "memory": 128} for service in SMALL["services"]]
+    policy = {"defaults": {"hosts": {"mode": "act", "allow_shrink": True}}}
+    run = rehearse(small(services=services, policy=policy, groups=in_group(min_size=1)))
+    assert run.outcomes == ["replaced"]
+    assert run.broken == []
+    assert run.group["DesiredCapacity"] == 1
+    assert "shrink" in run.reason
+
+
+def test_an_agent_may_be_away_from_the_start() -> None:
+    """The fleet is built first; then the host's agent goes, and its work has to wait."""
+    run = rehearse(small(faults=[{"kind": "agent_disconnects", "instance": OLD}]))
+    assert run.outcomes == ["blocked"]
+    assert "disconnected" in run.reason
+    assert run.broken == []

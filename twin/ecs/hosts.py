@@ -132,6 +132,10 @@ class Hosts:
 
     def _plan_disconnect(self, host: Host, fault: AgentFault) -> None:
         def strike() -> None:
+            if not self._kernel.settled:
+                # Nothing strikes while the fleet is built, which takes no time: at once afterwards.
+                self._engine.background(0.001, strike, f"ecs.agent:{host.instance_id}")
+                return
             host.may_connect = False
             self.disconnect(host)
             if fault.seconds is not None:

@@ -145,6 +145,10 @@ class Evidence:
     without_outcome: Sequence[str]
     launched: Mapping[str, str] = field(default_factory=dict)
     """instance id -> group, of every host that was launched after the start"""
+    scaled: frozenset[str] = frozenset()
+    """groups whose desired capacity AWS's managed scaling changed by itself: their size is its business"""
+    may_shrink: frozenset[str] = frozenset()
+    """groups that policy lets Caretaker leave smaller than they were (hosts.allow_shrink)"""
 
     def healthy_at(self, service: str, moment: datetime) -> int:
         """Healthy tasks of a service at a moment."""

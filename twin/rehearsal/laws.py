@@ -182,7 +182,11 @@ def _settings_differences(evidence: Evidence) -> Iterator[_Difference]:
     for key in sorted(before):
         if key not in after or key in others or before[key] == after[key]:
             continue
-        if key[1] == "DesiredCapacity" and _explained_by_surplus(evidence, key[0], before[key], after[key]):
+        if key[1] == "DesiredCapacity" and (
+            key[0] in evidence.scaled
+            or _explained_by_surplus(evidence, key[0], before[key], after[key])
+            or _explained_by_policy(evidence, key[0], before[key], after[key])
+        ):
             continue
         yield _Difference(f"{key[0]} {key[1]}", before[key], after[key], _last_writer(evidence, key))
 
@@ -203,6 +207,13 @@ def _explained_by_surplus(evidence: Evidence, group: str, before: Any, after: An
     carrying = sum(1 for host, owner in evidence.launched.items() if owner == group and _tasks_on(evidence, host) > 0)
     undone = any(work.outcome == "undone" for work in evidence.works)
     return undone and 0 < int(after) - int(before) <= carrying
+
+
+def _explained_by_policy(evidence: Evidence, group: str, before: Any, after: Any) -> bool:
+    """The owner lets the group shrink: it is smaller by at most the hosts that were ended with decrement."""
+    members = evidence.before.groups[group].protected
+    ended = {end.instance for end in evidence.ends if end.call.params.get("ShouldDecrementDesiredCapacity")}
+    return group in evidence.may_shrink and 0 < int(before) - int(after) <= len(ended & set(members))
 
 
 def _tasks_on(evidence: Evidence, instance: str) -> int:
@@ -228,13 +239,8 @@ def _idle_surplus(evidence: Evidence) -> Iterator[_Difference]:
     for instance, group in sorted(evidence.launched.items()):
         host = evidence.after.hosts.get(instance)
         before, after = evidence.before.groups.get(group), evidence.after.groups.get(group)
-        if (
-            host is None
-            or host.tasks
-            or before is None
-            or after is None
-            or (group, "DesiredCapacity") in (written_by_others(evidence))
-        ):
+        theirs = group in evidence.scaled or (group, "DesiredCapacity") in written_by_others(evidence)
+        if host is None or host.tasks or before is None or after is None or theirs:
             continue
         if int(str(after.settings["DesiredCapacity"])) > int(str(before.settings["DesiredCapacity"])):
             yield _Difference(f"empty host {instance}", "not there", "left in the group", None)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twin.kernel.api import WORLD, Call
+from twin.kernel.kernel import Entry
 from twin.rehearsal.evidence import (
     Change,
     Drained,
@@ -20,6 +21,8 @@ from twin.rehearsal.evidence import (
     mutating,
     ours,
 )
+from twin.rehearsal.policies import hosts_policy
+from twin.rehearsal.spec import WorldSpec
 
 _ENDS = frozenset(
     {
@@ -60,6 +63,7 @@ class Observer:
         self.changes: list[Change] = []
         self._ends: list[HostEnd] = []
         self._drained: list[Drained] = []
+        self._scaled: set[str] = set()
         self._first_call = len(world.kernel.calls)
         self.before = snapshot(world)
         self.healthy_before = {arn: world.ecs.healthy_count(arn) for arn in self.before.services}
@@ -67,6 +71,7 @@ class Observer:
         world.ecs.health_listeners.append(self._health_changed)
         world.gateway.completed.append(self._completed)
         world.kernel.calls.listeners.append(self._about_to)
+        world.kernel.listeners.append(self._noted)
 
     # --- while it runs -----------------------------------------------------------------------------------------------
     def _health_changed(self, change: Any) -> None:
@@ -74,6 +79,10 @@ class Observer:
         self._healthy[change.service_arn] = change.healthy
         cause = change.cause
         self.changes.append(Change(change.at, change.service_arn, before, change.healthy, change.desired, cause))
+
+    def _noted(self, entry: Entry) -> None:
+        if entry.kind == "group.desired" and entry.data["cause"] is None:
+            self._scaled.add(str(entry.data["group"]))
 
     def _about_to(self, call: Call) -> None:
         """Before a call takes effect: who is alive on the hosts that it ends?"""
@@ -155,7 +164,15 @@ class Observer:
             unfinished=unfinished,
             without_outcome=without_outcome,
             launched=launched(self._world, self.before),
+            scaled=frozenset(self._scaled),
+            may_shrink=shrinkable(self._world.spec),
         )
+
+
+def shrinkable(spec: WorldSpec) -> frozenset[str]:
+    """Groups whose cluster's policy lets them become smaller."""
+    groups = ((group.name, spec.cluster_of(group)) for group in spec.groups)
+    return frozenset(name for name, cluster in groups if hosts_policy(spec, cluster).get("allow_shrink"))
 
 
 def launched(world: Any, before: Snapshot) -> dict[str, str]:

@@ -161,7 +161,8 @@ def market_of(view: View) -> Market:
     for group in open_groups:
         if not offers[group.name]:
             refused[group.name] = _unknown_type(group)
-    homes = tuple(_home(view, instance, offers) for instance in sorted(view.batch))
+    zones = _Zones(view)
+    homes = tuple(_home(view, instance, offers, zones) for instance in sorted(view.batch))
     room = {group.name: group.maximum - _size(group) for group in open_groups}
     return Market(homes, room, tuple(refused[name] for name in sorted(refused)))
 
@@ -223,11 +224,16 @@ def _why_no_call(group: Group) -> str:
 
 def _zones_by_need(group: Group) -> tuple[str, ...]:
     """Its zones, that with the fewest hosts first, as Auto Scaling balances them."""
+    count = _hosts_by_zone(group)
+    return tuple(sorted(count, key=lambda zone: (count[zone], zone)))
+
+
+def _hosts_by_zone(group: Group) -> dict[str, int]:
     count = dict.fromkeys(group.zones, 0)
     for member in group.members:
         if member.zone in count and member.lifecycle in LIVE:
             count[member.zone] += 1
-    return tuple(sorted(count, key=lambda zone: (count[zone], zone)))
+    return count
 
 
 def _new_host(view: View, group: Group, zone: str, zones: tuple[str, ...]) -> Candidate | None:
@@ -325,18 +331,62 @@ def _minus(host: Candidate, item: Item) -> Candidate:
     return replace(host, free=left, enis=enis, groups={**host.groups, item.group: 1})
 
 
-def _home(view: View, instance: str, offers: dict[str, list[Offer]]) -> tuple[Offer, ...]:
-    """Offers for one host that goes: its group and zone, its group's other zones, other groups (its zone first)."""
+class _Zones:
+    """Hosts per zone of each group that rebalances its zones, as they will be with each choice for the batch so far."""
+
+    def __init__(self, view: View) -> None:
+        self.with_old: dict[str, dict[str, int]] = {}
+        self.without: dict[str, dict[str, int]] = {}
+        for group in view.groups.values():
+            if "AZRebalance" not in group.suspended:
+                count = _hosts_by_zone(group)
+                self.with_old[group.name], self.without[group.name] = dict(count), dict(count)
+
+    def leaves(self, group: str, zone: str) -> None:
+        """A host of the batch goes."""
+        if zone in self.without.get(group, {}):
+            self.without[group][zone] -= 1
+
+    def comes(self, group: str, zone: str) -> None:
+        """A host is launched."""
+        for counts in (self.with_old, self.without):
+            if zone in counts.get(group, {}):
+                counts[group][zone] += 1
+
+    def uneven(self, group: str, zone: str) -> int:
+        """By how much zones would differ too much, while the old host is still there and once it is gone.
+
+        Auto Scaling ends hosts of the fullest zone that nobody has drained as soon as zones differ by two. That must
+        not happen either when the work is undone and the launched host stays, since it carries tasks by then.
+        """
+        worst = 0
+        for counts in (self.with_old, self.without):
+            found = dict(counts.get(group, {}))
+            if zone in found:
+                found[zone] += 1
+                worst = max(worst, max(found.values()) - min(found.values()) - 1)
+        return worst
+
+
+def _home(view: View, instance: str, offers: dict[str, list[Offer]], zones: _Zones) -> tuple[Offer, ...]:
+    """Offers for one host that goes: its group and zone, its group's other zones, other groups (its zone first).
+
+    Where a host more in its zone would have the group rebalance, another zone of its group comes first.
+    """
     group, member = view.memberships.get(instance, (None, None))
     host = view.hosts.get(instance)
     zone = (view.zone(host) if host else "") or (member.zone if member else "")
     own = group.name if group else ""
+    zones.leaves(own, zone)
 
-    def rank(offer: Offer) -> tuple[bool, bool]:
-        return (offer.group != own, offer.zone not in (zone, ""))
+    def rank(offer: Offer) -> tuple[bool, int, bool]:
+        return (offer.group != own, zones.uneven(offer.group, offer.zone), offer.zone not in (zone, ""))
 
     every: Sequence[Offer] = [offer for name in sorted(offers) for offer in offers[name]]
-    return tuple(_why_here(offer, own, zone, instance) for offer in sorted(every, key=rank))
+    ranked = sorted(every, key=rank)
+    if ranked:
+        zones.comes(ranked[0].group, ranked[0].zone)
+    return tuple(_why_here(offer, own, zone, instance) for offer in ranked)
 
 
 def _why_here(offer: Offer, own: str, zone: str, instance: str) -> Offer:

@@ -26,7 +26,7 @@ from caretaker.hosts.model import End, Group, Host, Launch, Option, Service, Sur
 from caretaker.hosts.preflight import starts_first
 from caretaker.hosts.progress import live
 from caretaker.hosts.survey import groups_now, instance_states, look_at_hosts
-from caretaker.runtime import surges
+from caretaker.runtime import journal, surges
 from caretaker.runtime.clock import iso
 from caretaker.runtime.journal import Step
 
@@ -392,9 +392,39 @@ def _end_intent(desk: Desk, plan: End) -> dict[str, Any]:
         for step in desk.steps("end")
         if step.intent["group"] == plan.group and step.intent["decrement"] and not step.intent["shrink"]
     )
-    room = raised(desk).get(plan.group, 0) - used
-    decrement = plan.decrement and (plan.shrink or room > 0)
+    surplus = surplus_of_former(desk, plan.group)
+    room = raised(desk).get(plan.group, 0) + surplus - used
+    decrement = (plan.decrement or surplus > 0) and (plan.shrink or room > 0)
     return {"group": plan.group, "decrement": decrement, "shrink": plan.shrink, "at": iso(desk.now)}
+
+
+def surplus_of_former(desk: Desk, group_name: str) -> int:
+    """Hosts that former attempts launched in the group and had to leave there, since they carried tasks by then.
+
+    They have room for what leaves now, and ending with decrement gives the group its size back. None, if anybody has
+    set the group's size since.
+    """
+    base = desk.name.rsplit("-", 1)[0]
+    left = [
+        step
+        for attempt in range(1, desk.work.attempt)
+        for step in journal.steps(desk.table, f"{base}-{attempt}")
+        if step.kind == "launch" and step.intent["group"] == group_name and step.undone and step.note
+    ]
+    if not left:
+        return 0
+    group = the_group(group_name)
+    here = {member.instance_id for member in group.members if _stays(member.lifecycle)}
+    stayed = {name for step in left for name in launched_by(step)} & here
+    size = group.desired - raised(desk).get(group_name, 0) + _ended_with_decrement(desk, group_name)
+    return len(stayed) if size == min(step.intent["desired"] for step in left) + len(stayed) else 0
+
+
+def _ended_with_decrement(desk: Desk, group: str) -> int:
+    """Hosts of the group that this work has ended so far, its desired capacity with them."""
+    return sum(
+        bool((step.result or {}).get("decremented")) for step in desk.steps("end") if step.intent["group"] == group
+    )
 
 
 def terminate(instance: str, *, decrement: bool) -> dict[str, Any]:

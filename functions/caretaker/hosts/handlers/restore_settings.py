@@ -28,7 +28,10 @@ def reason(desk: Desk, plan: Plan) -> str:
     moved = sum(1 for move in plan.moves if move.how not in (DAEMON, STOPPING))
     ended = ", ".join(end.instance_id for end in plan.ends)
     new = ", ".join(launched(desk)) or "none; the other hosts had room"
-    return f"ended {ended} after {moved} tasks had left; launched {new}"
+    tasks = f"{moved} task{'' if moved == 1 else 's'} had left"
+    shrunk = sorted({end.group for end in plan.ends if end.shrink})
+    smaller = f"; policy lets {', '.join(shrunk)} shrink" if shrunk else ""
+    return f"ended {ended} after {tasks}; launched {new}{smaller}"
 
 
 def left_behind(desk: Desk, plan: Plan) -> list[str]:
