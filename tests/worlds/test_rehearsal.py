@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rehearsals import ACT, OLD, OTHER, ROOT, broken, law, mutations, outcomes, rehearsed, small
 
 from twin.errors import WorldError
 from twin.rehearsal.events import from_argument, from_world
-from twin.rehearsal.loading import load_world
+from twin.rehearsal.loading import load_world, world_of
 from twin.rehearsal.rehearsal import Rehearsal, to_json
 
 BINPACKED = [{"type": "binpack", "field": "cpu"}]
@@ -205,6 +206,48 @@ def test_the_json_holds_what_the_design_names() -> None:
     assert data["signal_invocations"] > 0
 
 
+def test_the_world_of_the_documentation_runs() -> None:
+    text = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
+    data = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert outcomes(rehearsed(world_of(data, "docs", ROOT / "worlds"))) == ["replaced"]
+
+
+def test_managed_scaling_may_size_its_group() -> None:
+    provider = {"managed_scaling": True, "target_capacity": 50}
+    group = {"name": "hosts", "desired_capacity": 2, "max_size": 6, "instances": [OLD], "capacity_provider": provider}
+    share = [{"capacity_provider": "hosts"}]
+    report = rehearsed(small([web(capacity_provider_strategy=share)], groups=[group], at_least="20m"))
+    assert (report.verdict, broken(report)) == ("ok", [])
+    assert any(entry.kind == "group.desired" for entry in report.timeline)
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {
+            "network_mode": "awsvpc",
+            "load_balancer": {"port": 8443},
+            "health_check": {},
+            "health_check_grace_period": 30,
+        },
+        {
+            "deployment_controller": "CODE_DEPLOY",
+            "minimum_healthy_percent": None,
+            "maximum_percent": None,
+            "ports": [{"container": 80}],
+            "load_balancer": {},
+        },
+        {"protection": {"tasks": 1}, "circuit_breaker": True, "availability_zone_rebalancing": True},
+        {"network_mode": "host", "ports": [{"container": 9100}], "start_seconds": 20, "stop_seconds": 10},
+    ],
+)
+def test_services_of_many_kinds(service: dict[str, Any]) -> None:
+    extra = {"groups": [{"name": "hosts", "desired_capacity": 4, "max_size": 6, "instances": [OLD]}]}
+    report = rehearsed(small([web(**service)], **extra))
+    assert (broken(report), report.dead_letters) == ([], {})
+    assert set(outcomes(report)) <= {"replaced", "blocked"}
+
+
 def test_a_standalone_task_is_waited_for() -> None:
     loaded = small([web()], tasks=[{"family": "job", "instance": OLD, "cpu": 64, "memory": 64, "run_for": "20m"}])
     report = rehearsed(loaded)
@@ -243,6 +286,7 @@ def test_two_notices_about_two_hosts_keep_to_the_budget() -> None:
         ('{"source": "a", "detail-type": "x", "detail": {}, "time": "2026-10-05T10:00:00"}', ["no time zone"]),
         ('{"source": "a", "detail-type": "x", "detail": {}, "resources": "i-1"}', ["resources"]),
         ('{"source": "a", "detail-type": "x", "detail": {"x": NaN}}', ["NaN"]),
+        ("[" * 200 + "]" * 200, ["nested too deeply"]),
     ],
 )
 def test_a_file_that_is_no_event(tmp_path: Path, content: str, words: list[str]) -> None:

@@ -186,14 +186,13 @@ class FleetBuilder:
             arn = self._target_group(service, name, port)
             self.target_groups[f"{cluster}/{name}"] = arn
             balancers = [{"targetGroupArn": arn, "containerName": name, "containerPort": port}]
-        external = service.deployment_controller == "EXTERNAL"
         self._define(service, name, name)
         self._call(
             "ecs",
             "CreateService",
             cluster=cluster,
             serviceName=name,
-            taskDefinition=None if external else name,
+            taskDefinition=name,
             desiredCount=None if service.daemon else service.desired_count,
             schedulingStrategy=service.scheduling_strategy,
             deploymentController={"type": service.deployment_controller},
@@ -203,10 +202,9 @@ class FleetBuilder:
             placementConstraints=_constraints(service) or None,
             placementStrategy=_strategies(service) or None,
             capacityProviderStrategy=_shares(service) or None,
-            launchType=None if service.capacity_provider_strategy or external else "EC2",
+            launchType=None if service.capacity_provider_strategy else "EC2",
             availabilityZoneRebalancing=_rebalancing(service),
             networkConfiguration=self._interfaces(service),
-            volumeConfigurations=self._volumes(service),
         )
         self._world.settle()
         self._protect(service, name, cluster)
@@ -229,7 +227,7 @@ class FleetBuilder:
             HealthCheckIntervalSeconds=balancer.health_check_interval,
             HealthyThresholdCount=balancer.healthy_threshold,
             UnhealthyThresholdCount=balancer.unhealthy_threshold,
-            HealthCheckTimeoutSeconds=min(5, balancer.health_check_interval - 1) if application else None,
+            HealthCheckTimeoutSeconds=min(5, balancer.health_check_interval - 1),
         )["TargetGroups"][0]
         arn = str(group["TargetGroupArn"])
         delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(balancer.deregistration_delay)}
@@ -263,19 +261,12 @@ class FleetBuilder:
             networkMode=demand.network_mode,
             requiresCompatibilities=["EC2"],
             containerDefinitions=[_container(demand, container)],
-            volumes=[{"name": "data", "configuredAtLaunch": True}] if demand.ebs_volume else None,
         )
 
     def _interfaces(self, demand: Demand) -> dict[str, Any] | None:
         if demand.network_mode != "awsvpc":
             return None
         return {"awsvpcConfiguration": {"subnets": list(self._subnets.values()), "securityGroups": [_SECURITY_GROUP]}}
-
-    def _volumes(self, demand: Demand) -> list[dict[str, Any]] | None:
-        if not demand.ebs_volume:
-            return None
-        role = f"arn:aws:iam::{self._spec.account}:role/ecsInfrastructureRole"
-        return [{"name": "data", "managedEBSVolume": {"roleArn": role, "sizeInGiB": 10}}]
 
     def _protect(self, service: Service, name: str, cluster: str) -> None:
         if service.protection is None:
@@ -312,7 +303,6 @@ class FleetBuilder:
                 placementConstraints=constraints or None,
                 placementStrategy=_strategies(task) or None,
                 networkConfiguration=self._interfaces(task),
-                volumeConfigurations=self._volumes(task),
             )
             if answer.get("failures"):
                 raise WorldError(f"{self._where}: cannot be placed: {answer['failures'][0].get('reason')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +21,24 @@ LARGEST = 20 * 1024 * 1024
 """Bytes of the largest file that is read; a world of 1,000 hosts written out in full is a tenth of this."""
 
 
+DEEPEST = 100
+"""Nested lists and mappings. Counted, since Python's own limit is whatever some library has set it to."""
+_JSON_STEP = re.compile(r'"(?:\\.|[^"\\])*"|[\[{]|[\]}]', re.DOTALL)
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which a key given twice is an error and a time stamp stays text, as it is in JSON."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise RecursionError
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
@@ -72,14 +89,23 @@ def read_yaml(path: Path) -> Any:
 
 def read_json(path: Path) -> Any:
     text = read_text(path)
+    if _too_deep(text):
+        raise WorldError(f"{path}: is nested too deeply")
     try:
         return json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise WorldError(f"{path}:{error.lineno}:{error.colno}: is not JSON: {error.msg}") from None
     except ValueError as error:
         raise WorldError(f"{path}: is not JSON: {error}") from None
-    except RecursionError:
-        raise WorldError(f"{path}: is nested too deeply") from None
+
+
+def _too_deep(text: str) -> bool:
+    depth = 0
+    for step in _JSON_STEP.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(step[0], 0)
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _no_constant(name: str) -> Any:

@@ -181,7 +181,6 @@ class Demand(Strict):
     stop_seconds: Seconds | None = None
     stop_timeout: Annotated[int, Field(ge=1, le=86_400)] | None = None
     image: str | None = None
-    ebs_volume: bool = False
 
 
 class Service(Demand):
@@ -195,7 +194,7 @@ class Service(Demand):
     load_balancer: LoadBalancer | None = None
     health_check: HealthCheck | None = None
     health_check_grace_period: Seconds = 0.0
-    deployment_controller: Literal["ECS", "CODE_DEPLOY", "EXTERNAL"] = "ECS"
+    deployment_controller: Literal["ECS", "CODE_DEPLOY"] = "ECS"
     capacity_provider_strategy: list[ProviderShare] = []
     availability_zone_rebalancing: bool = False
     circuit_breaker: bool = False
