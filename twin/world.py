@@ -141,7 +141,8 @@ class World:
     def _parameters(self) -> dict[str, str]:
         texts = {True: "true", False: "false"}
         return {
-            name: texts[value] if isinstance(value, bool) else str(value) for name, value in self.spec.parameters.items()
+            name: texts[value] if isinstance(value, bool) else str(value)
+            for name, value in self.spec.parameters.items()
         }
 
     @property
