@@ -20,6 +20,7 @@ from twin.kernel.functions import Functions
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.machines import Machines
+from twin.kernel.parameters import Parameters
 from twin.kernel.queues import Queues
 from twin.kernel.template import Deployment, deploy
 from twin.kernel.topics import Topics
@@ -66,6 +67,7 @@ class World:
         self.queues = Queues(kernel, gateway, self.functions)
         self.bus = EventBus(kernel, gateway, self.queues)
         self.topics = Topics(kernel, gateway)
+        self.parameters = Parameters(kernel, gateway)
         self.machines = Machines(kernel, gateway, self.bus)
         self.alarms = Alarms(kernel, gateway, self.topics, self.queues, self.bus)
         self.ec2 = Ec2(kernel, self.bus, self._ec2_options())

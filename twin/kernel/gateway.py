@@ -186,8 +186,8 @@ class Gateway:
 
     # --- who serves, who calls ---------------------------------------------------------------------------------------
     def register(self, api: Api) -> None:
-        """Make `api` answer its service's calls."""
-        if not api.service or api.service in self._apis or api.service in MOTO_OPERATIONS:
+        """Make `api` answer its service's calls, in place of moto if moto would."""
+        if not api.service or api.service in self._apis:
             raise ValueError(f"gateway: service {api.service!r} cannot be registered (empty or taken)")
         self._apis[api.service] = api.handlers()
 
