@@ -27,6 +27,7 @@ from twin.kernel.topics import Topics
 from twin.neighbours.autoscaling import AutoScaling, AutoScalingOptions, CapacityProvider
 from twin.neighbours.ec2 import Ec2, Ec2Options
 from twin.neighbours.elbv2 import Elbv2
+from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import faults
 from twin.rehearsal.fleet import FleetBuilder
 from twin.rehearsal.observer import CallLog
@@ -72,12 +73,13 @@ class World:
         self.alarms = Alarms(kernel, gateway, self.topics, self.queues, self.bus)
         self.ec2 = Ec2(kernel, self.bus, self._ec2_options())
         self.autoscaling = AutoScaling(kernel, self.bus, self.ec2, self._autoscaling_options())
-        self.elbv2 = Elbv2(kernel, ec2=self.ec2)
+        self.elbv2 = Elbv2(kernel, Elbv2Options(**_chosen(self.spec.options.elbv2)), ec2=self.ec2)
         self.ecs = Ecs(kernel, self.bus, self.elbv2, self._ecs_options())
         self.ec2.ecs = self.ecs
         for api in (self.ec2, self.autoscaling, self.elbv2, self.ecs):
             gateway.register(api)
         gateway.completed.append(self._provider_changed)
+        gateway.iam.names.group_of_instance = self._group_of
 
     def __enter__(self) -> World:
         self._stack.enter_context(self.gateway.intercepted())
@@ -92,6 +94,11 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _group_of(self, instance_id: str) -> str | None:
+        """The group that an instance is in: what a role's permission to end it is held against."""
+        instance = self.ec2.instances.get(instance_id)
+        return instance.group_name if instance is not None else None
 
     def _provider_changed(self, call: Call, response: Mapping[str, Any]) -> None:
         """ECS puts the groups of its capacity providers under its management (Auto Scaling plans, protection)."""

@@ -14,6 +14,7 @@ from twin.ecs.options import EcsOptions
 from twin.errors import WorldError
 from twin.neighbours.ec2 import Ec2Options
 from twin.neighbours.groups import AutoScalingOptions
+from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import spec as specs
 from twin.rehearsal.durations import seconds, show
 from twin.rehearsal.loading import load_world, world_of
@@ -211,6 +212,7 @@ def section(name: str) -> str:
         ("`ecs`:", [specs.EcsChoices]),
         ("`ec2`:", [specs.Ec2Choices]),
         ("`autoscaling`:", [specs.AutoScalingChoices]),
+        ("`elbv2`:", [specs.Elbv2Choices]),
         ("Actors", [specs.Actor]),
         ("Events", [specs.EventEntry]),
         ("Expect", [specs.Expectation]),
@@ -242,13 +244,14 @@ def test_docs_name_every_fault_and_its_fields() -> None:
         (specs.EcsChoices, EcsOptions, {"behaviours", "task_faults", "agent_faults", "flap_seconds"}),
         (specs.Ec2Choices, Ec2Options, {"no_capacity", "launch_faults"}),
         (specs.AutoScalingChoices, AutoScalingOptions, set()),
+        (specs.Elbv2Choices, Elbv2Options, set()),
     ],
 )
 def test_choices_are_the_options_of_the_twin(choices: type[BaseModel], options: Any, own: set[str]) -> None:
     defaults = {field.name: field.default for field in dataclasses.fields(options) if field.name not in own}
     assert set(choices.model_fields) == set(defaults)
-    service = {"EcsChoices": "`ecs`:", "Ec2Choices": "`ec2`:", "AutoScalingChoices": "`autoscaling`:"}
-    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", section(service[choices.__name__]), re.MULTILINE))
+    service = choices.__name__.removesuffix("Choices").lower()
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", section(f"`{service}`:"), re.MULTILINE))
     for name, default in defaults.items():
         written = rows[name].strip("`")
         if isinstance(default, bool):

@@ -480,6 +480,13 @@ class AutoScalingChoices(Strict):
     metric_delay: Seconds | None = None
 
 
+class Elbv2Choices(Strict):
+    """The same for Elastic Load Balancing: `Elbv2Options`."""
+
+    provisioning: Seconds | None = None
+    initial_needs_threshold: bool | None = None
+
+
 class Options(Strict):
     """Delays of the simulated AWS, and what it does where its documents are silent or disagree."""
 
@@ -487,6 +494,7 @@ class Options(Strict):
     ecs: EcsChoices = EcsChoices()
     ec2: Ec2Choices = Ec2Choices()
     autoscaling: AutoScalingChoices = AutoScalingChoices()
+    elbv2: Elbv2Choices = Elbv2Choices()
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
