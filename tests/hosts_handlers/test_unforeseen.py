@@ -116,3 +116,28 @@ def test_an_agent_may_be_away_from_the_start() -> None:
     assert run.outcomes == ["blocked"]
     assert "disconnected" in run.reason
     assert run.broken == []
+
+
+def test_an_agent_that_flaps_blocks_nothing() -> None:
+    """It is away several times an hour in normal life, and back within seconds."""
+    run = rehearse(small(faults=[{"kind": "agent_disconnects", "instance": OLD, "until": "20s"}]))
+    assert run.outcomes == ["replaced"], run.reason
+    assert run.broken == []
+
+
+def test_work_whose_end_no_event_told_is_found_by_the_sweep() -> None:
+    run = rehearse(small(faults=[{"kind": "event_lost", "after": 30}]), when("Wait for tasks", stop, 20))
+    assert run.outcomes == ["undone", "undone"]
+    assert run.broken == []
+
+
+def test_a_group_that_stays_larger_is_reported() -> None:
+    """Somebody ends the old host without decrement meanwhile: its group starts another one beside the launched one."""
+
+    def terminate(world: World) -> object:
+        params = {"InstanceId": OLD, "ShouldDecrementDesiredCapacity": False}
+        return ask(world, "autoscaling", "TerminateInstanceInAutoScalingGroup", params, DORA)
+
+    run = rehearse(small(), when("Wait for tasks", terminate, 1))
+    assert run.outcomes == ["replaced"]
+    assert "1 more than it would" in run.report.executions[0].left_behind[0]

@@ -268,8 +268,12 @@ def _update_service(params: Mapping[str, Any], _: Evidence) -> dict[tuple[str, s
     return {(name, setting): value for setting, value in values.items() if value is not None}
 
 
-def _update_group(params: Mapping[str, Any], _: Evidence) -> dict[tuple[str, str], Any]:
+def _update_group(params: Mapping[str, Any], evidence: Evidence) -> dict[tuple[str, str], Any]:
+    """The sizes; with a minimum above what the group wants Auto Scaling raises that too, to a value of its own."""
     sizes = {name: params[name] for name in ("MinSize", "MaxSize", "DesiredCapacity") if name in params}
+    before = evidence.before.groups.get(params["AutoScalingGroupName"])
+    if before is not None and int(params.get("MinSize", 0)) > int(str(before.settings["DesiredCapacity"])):
+        sizes.setdefault("DesiredCapacity", None)
     return {(params["AutoScalingGroupName"], name): value for name, value in sizes.items()}
 
 

@@ -40,6 +40,10 @@ class HostsNotReady(ReplacementError):
     """A launched host did not become ready within `ready_timeout`."""
 
 
+class AgentAway(ReplacementError):
+    """The agent of a host that goes is disconnected, and nothing else is in the way."""
+
+
 class PlanWaits(ReplacementError):
     """Something is in the way of the plan that may pass by itself."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from caretaker.hosts.desk import Desk, open_desk, the_plan
-from caretaker.hosts.model import DAEMON, STOPPING, Plan
+from caretaker.hosts.model import DAEMON, STOPPING, Group, Plan
 from caretaker.hosts.progress import groups_short
-from caretaker.hosts.steps import launched
+from caretaker.hosts.steps import launched, raised
 from caretaker.hosts.survey import groups_now
 from caretaker.hosts.undo import SETTINGS
 from caretaker.runtime import journal
@@ -38,4 +39,20 @@ def left_behind(desk: Desk, plan: Plan) -> list[str]:
     """What is not as it was."""
     notes = [step.note for step in journal.steps(desk.table, desk.name) if step.note]
     groups = [group for _, group in sorted(groups_now(end.group for end in plan.ends).items())]
-    return notes + [str(item) for item in groups_short(groups)]
+    return notes + not_lowered(desk, groups) + [str(item) for item in groups_short(groups)]
+
+
+def not_lowered(desk: Desk, groups: Sequence[Group]) -> list[str]:
+    """Groups that stay larger, since the end of a host was begun by somebody else and did not take our raise back."""
+    more = raised(desk)
+    for step in desk.steps("end"):
+        if step.intent["decrement"] and not step.intent["shrink"] and (step.result or {}).get("decremented"):
+            more[step.intent["group"]] = more.get(step.intent["group"], 0) - 1
+    return [
+        f"group {group.name} wants {group.desired} hosts, {more[group.name]} more than it would: a host was ended by "
+        "somebody else or by EC2, without lowering that, or could not be ended with decrement, and another one came"
+        for group in groups
+        if more.get(group.name, 0) > 0
+        and any(step.intent["group"] == group.name for step in desk.steps("end"))
+        and not all((step.result or {}).get("decremented") for step in desk.steps("end"))
+    ]
