@@ -7,6 +7,7 @@ Nothing here decides.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -90,7 +91,7 @@ def survey(
         cluster=cluster,
         at=at,
         batch=tuple(sorted(batch)),
-        hosts=hosts,
+        hosts=_with_interfaces(reads, hosts, definitions),
         tasks=tuple(sorted(tasks, key=lambda task: task.arn)),
         services=_counted(table, raw_services, tasks, definitions, targets, at),
         definitions=definitions,
@@ -126,6 +127,23 @@ def _tasks_of(reads: Gathering, hosts: Iterable[Host]) -> list[Task]:
         else Task.from_ecs(item)
         for item in alive
     ]
+
+
+def _with_interfaces(reads: Gathering, hosts: tuple[Host, ...], definitions: Iterable[Definition]) -> tuple[Host, ...]:
+    """The hosts with their `awsvpc` tasks counted, where a task that needs a network interface may have to be placed.
+
+    No API gives the interfaces that are free on a host, and only the whole cluster's tasks tell. They are not listed
+    for the sake of tasks that need none. A task that could not be read leaves the hosts uncounted: every task is then
+    taken for one with an interface.
+    """
+    if not any(definition.network_mode == "awsvpc" for definition in definitions):
+        return hosts
+    before = len(reads.unknown)
+    tasks = [Task.from_ecs(item) for item in _describe(reads, ecs.list_tasks(reads.cluster))]
+    if len(reads.unknown) > before:
+        return hosts
+    used = Counter(task.host_arn for task in tasks if task.eni)
+    return tuple(replace(host, eni_tasks=used[host.arn]) for host in hosts)
 
 
 def _describe(reads: Gathering, arns: Sequence[str]) -> list[dict[str, Any]]:
