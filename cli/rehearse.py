@@ -20,6 +20,9 @@ from twin.rehearsal.reading import brief
 from twin.rehearsal.rehearsal import Rehearsal, to_json
 from twin.world import PROJECT
 
+LOG_WIDTH = 110
+"""Columns of the closing table where there is no terminal to ask."""
+
 
 def rehearse(
     events: list[str], *, world: Path | None, seed: str | None, json_file: Path | None, until: str | None
@@ -34,7 +37,7 @@ def rehearse(
     if not events:
         planned = from_world(loaded.spec, loaded.folder, loaded.where)
     rehearsal = Rehearsal(loaded, planned, seed=seed_number, until=limit)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     with rehearsal:
         for warning in rehearsal.warnings:
             print(f"caretaker: warning: {warning}", file=sys.stderr)
