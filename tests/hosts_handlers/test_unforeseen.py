@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from small_world import DORA, OLD, SMALL, Run, ask, in_group, rehearse, small, when
 
+from twin.errors import WorldError
 from twin.world import World
 
 IDS = [OLD, "i-0a1b2c3d4e5f60002", "i-0a1b2c3d4e5f60003"]
@@ -141,3 +143,8 @@ def test_a_group_that_stays_larger_is_reported() -> None:
     run = rehearse(small(), when("Wait for tasks", terminate, 1))
     assert run.outcomes == ["replaced"]
     assert "1 more than it would" in run.report.executions[0].left_behind[0]
+
+
+def test_what_the_twin_does_not_model_is_told_with_its_place_in_the_world() -> None:
+    with pytest.raises(WorldError, match=r"groups\[0\].*m5\.nope"):
+        rehearse(small(groups=in_group(instance_type="m5.nope")))

@@ -230,4 +230,4 @@ def _check_number(name: str, rules: Mapping[str, Any], text: str) -> None:
         raise WorldError(f"parameters: {name}={text} is not a number") from error
     low, high = float(rules.get("MinValue", "-inf")), float(rules.get("MaxValue", "inf"))
     if not low <= number <= high:
-        raise WorldError(f"parameters: {name}={text} is not between {low:g} and {high:g}")
+        raise WorldError(f"parameters: {name}={text} is not between {low:.15g} and {high:.15g}")

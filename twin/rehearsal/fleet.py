@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
-from twin.errors import AwsError, WorldError
+from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import WORLD
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
@@ -57,6 +57,8 @@ class FleetBuilder:
             self._build()
         except AwsError as error:
             raise WorldError(f"{self._where}: AWS refuses it: {error.code}: {error.message}") from None
+        except Unmodelled as error:
+            raise WorldError(f"{self._where}: the twin does not model this: {error}") from None
 
     def _build(self) -> None:
         spec = self._spec
