@@ -28,7 +28,7 @@ from caretaker.hosts.survey import groups_now, instance_states
 from caretaker.runtime import surges
 from caretaker.runtime.journal import Step
 
-# Tasks on a launched host that are on their way in or out get this many runs of the undo to settle.
+# Tasks that are on their way in or out, of a launched host or of a service, get this many runs of the undo to settle.
 PATIENCE = 4
 
 
@@ -37,6 +37,21 @@ class NotYet(Exception):
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
+
+
+def settle(desk: Desk, step: Step, tries: int) -> None:
+    """Raise `NotYet` while a service has more tasks than it wants, which a drain that was broken off leaves it with.
+
+    ECS then stops the ones in excess, whichever it chooses. With its own percents the service could lose healthy tasks
+    to successors that are not healthy yet; with the raised ones it cannot.
+    """
+    found = ecs.describe_services(desk.work.cluster, [step.intent["service"]]).items
+    service = Service.from_ecs(found[0]) if found else None
+    if service is None or service.status != "ACTIVE" or tries >= PATIENCE:
+        return
+    count = service.running + service.pending
+    if count > service.desired:
+        raise NotYet(f"service {service.name} has {count} tasks where it wants {service.desired}")
 
 
 def restore_surge(desk: Desk, step: Step) -> str:

@@ -9,7 +9,7 @@ from caretaker.aws.errors import AwsFailure
 from caretaker.hosts.desk import Desk, open_desk
 from caretaker.hosts.errors import ReplacementError, UndoIncomplete
 from caretaker.hosts.report import cause_of
-from caretaker.hosts.undo import SETTINGS, NotYet, give_up_launch, undrain
+from caretaker.hosts.undo import SETTINGS, NotYet, give_up_launch, settle, undrain
 from caretaker.runtime import journal, logging, surges
 from caretaker.runtime.journal import Step
 
@@ -36,20 +36,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     failed: list[str] = []
     steps = desk.steps()
     late = under_way(desk, event, work.undoing, steps)
-    uneven: set[str] = set()
+    waiting: list[Step] = []
     for step in reversed(steps):
-        if step.kind == "suspend_rebalance" and step.intent["group"] in uneven:
-            late.setdefault(step.seq, "the host that was launched there goes first, or the group would end another one")
-        if step.seq in late:
-            failed.append(f"{step.kind} {step.key}: {late[step.seq]}")
-            uneven |= launches_in(step)
+        if words := late.get(step.seq) or held(step, waiting):
+            failed.append(f"{step.kind} {step.key}: {words}")
+            waiting.append(step)
             continue
         try:
             note = take_back(desk, step, int(event.get("tries", 0)))
         except LATER as error:
             logging.logger().warning(f"step {step.seq} {step.kind} {step.key} is not undone: {error}")
             failed.append(f"{step.kind} {step.key}: {error}")
-            uneven |= launches_in(step)
+            waiting.append(step)
         else:
             journal.mark_undone(desk.table, step, note)
     if failed:
@@ -57,9 +55,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return result(desk, event.get("failure", {}))
 
 
-def launches_in(step: Step) -> set[str]:
-    """The group that a step launched a host in."""
-    return {step.intent["group"]} if step.kind == "launch" else set()
+def held(step: Step, waiting: Sequence[Step]) -> str:
+    """Why a step may not be taken back before those that are waiting still; "" if it may."""
+    if step.kind == "surge" and any(other.kind == "drain" for other in waiting):
+        return "its tasks' hosts still drain, and with its own percents ECS could stop them before it starts others"
+    groups = {other.intent["group"] for other in waiting if other.kind == "launch"}
+    if step.kind == "suspend_rebalance" and step.intent["group"] in groups:
+        return "the host that was launched there goes first, or the group would end another one"
+    return ""
 
 
 def under_way(desk: Desk, event: Mapping[str, Any], undoing: str, steps: Sequence[Step]) -> dict[int, str]:
@@ -81,6 +84,8 @@ def under_way(desk: Desk, event: Mapping[str, Any], undoing: str, steps: Sequenc
 
 def take_back(desk: Desk, step: Step, tries: int) -> str:
     """Undo one step; words for what stays behind."""
+    if step.kind == "surge":
+        settle(desk, step, tries)
     if step.kind in SETTINGS:
         return SETTINGS[step.kind](desk, step)
     if step.kind == "drain":
