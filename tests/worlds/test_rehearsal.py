@@ -312,3 +312,14 @@ def test_the_clock_starts_at_the_first_events_time() -> None:
     loaded = load_world(ROOT / "worlds" / "default.yaml")
     with Rehearsal(loaded, from_argument(f"{NOTICE}@+5m")) as rehearsal:
         assert rehearsal.start.isoformat() == "2026-10-05T10:00:12+00:00"
+
+
+def test_a_host_that_falls_silent_in_the_drain_ends_once_its_successors_are_healthy() -> None:
+    """It never reports a task as STOPPED; what ECS told to stop has been replaced, and ends with the host."""
+    slow = {"deregistration_delay": 120}
+    services = [web(4, strategies=BINPACKED, ports=[{"container": 8080}], load_balancer=slow)]
+    silent = {"kind": "agent_disconnects", "instance": OLD, "after": "2m30s"}
+    report = rehearsed(small(services, faults=[silent]))
+    assert (report.verdict, outcomes(report)) == ("ok", ["replaced"])
+    assert law(report, "host_empty").held
+    assert report.services[0].lowest_healthy == 4

@@ -126,11 +126,21 @@ class Observer:
 
     def _matter(self, instance: str) -> list[str]:
         """Tasks alive on a host that have to be gone before its end: all on a host that is being replaced; on any other
-        host (a launched one that an undo takes back) all but daemons, which follow their host."""
-        replaced = any(instance in work.hosts for work in self.works.values())
-        services = self._world.ecs.store.services
-        alive = self.alive_on(instance).items()
-        return [task for task, owner in alive if replaced or not owner or services[owner].strategy != "DAEMON"]
+        host (a launched one that an undo takes back) all but daemons, which follow their host.
+
+        A host whose agent is disconnected never reports a task as STOPPED. There only tasks matter that ECS has not
+        told to stop: the others have their healthy successors, which the golden rule watches, and end with the host.
+        """
+        store = self._world.ecs.store
+        host = store.hosts_by_instance.get(instance)
+        silent = host is not None and not host.agent_connected
+        daemons_matter = not silent and any(instance in work.hosts for work in self.works.values())
+        return [
+            arn
+            for arn, owner in self.alive_on(instance).items()
+            if (daemons_matter or not owner or store.services[owner].strategy != "DAEMON")
+            and not (silent and store.tasks[arn].desired_status == "STOPPED")
+        ]
 
     def alive_on(self, instance: str) -> dict[str, str]:
         """task ARN -> service ARN or "" of every task on a host that is not STOPPED."""
