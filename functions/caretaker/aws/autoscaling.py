@@ -7,7 +7,7 @@ from typing import Any
 
 from caretaker.aws import clients
 from caretaker.aws.errors import call
-from caretaker.aws.paging import batches, pages
+from caretaker.aws.paging import batched_pages, batches
 
 # Auto Scaling API reference, the limit of each operation's list.
 _GROUP_NAMES = 50
@@ -18,33 +18,25 @@ _PAGE = 100
 
 def describe_groups(names: Iterable[str]) -> list[dict[str, Any]]:
     """Groups by name, with their instances. A name that does not exist is simply absent."""
-    found: list[dict[str, Any]] = []
-    for batch in batches(sorted(set(names)), _GROUP_NAMES):
-        found.extend(
-            pages(
-                clients.autoscaling().describe_auto_scaling_groups,
-                "AutoScalingGroups",
-                token="NextToken",
-                AutoScalingGroupNames=list(batch),
-                MaxRecords=_PAGE,
-            )
-        )
-    return found
+    return batched_pages(
+        clients.autoscaling().describe_auto_scaling_groups,
+        "AutoScalingGroupNames",
+        names,
+        _GROUP_NAMES,
+        "AutoScalingGroups",
+        MaxRecords=_PAGE,
+    )
 
 
 def describe_instances(instance_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Instances as their groups see them; one that belongs to no group is absent."""
-    found: list[dict[str, Any]] = []
-    for batch in batches(sorted(set(instance_ids)), _INSTANCE_IDS):
-        found.extend(
-            pages(
-                clients.autoscaling().describe_auto_scaling_instances,
-                "AutoScalingInstances",
-                token="NextToken",
-                InstanceIds=list(batch),
-            )
-        )
-    return found
+    return batched_pages(
+        clients.autoscaling().describe_auto_scaling_instances,
+        "InstanceIds",
+        instance_ids,
+        _INSTANCE_IDS,
+        "AutoScalingInstances",
+    )
 
 
 def describe_activities(group: str, limit: int = 100) -> list[dict[str, Any]]:

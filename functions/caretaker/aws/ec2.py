@@ -7,7 +7,7 @@ from typing import Any
 
 from caretaker.aws import clients
 from caretaker.aws.errors import Missing, call
-from caretaker.aws.paging import batches, pages
+from caretaker.aws.paging import batched_pages, batches, pages
 
 # EC2 API reference: DescribeInstanceTypes takes at most 100; AWS advises small batches of ids for the others too.
 _IDS = 100
@@ -40,25 +40,12 @@ def _known(instance_ids: list[str]) -> list[dict[str, Any]]:
 
 def describe_instance_types(names: Iterable[str]) -> list[dict[str, Any]]:
     """Instance types by name."""
-    found: list[dict[str, Any]] = []
-    for batch in batches(sorted(set(names)), _IDS):
-        found.extend(
-            pages(
-                clients.ec2().describe_instance_types,
-                "InstanceTypes",
-                token="NextToken",
-                InstanceTypes=list(batch),
-            )
-        )
-    return found
+    return batched_pages(clients.ec2().describe_instance_types, "InstanceTypes", names, _IDS, "InstanceTypes")
 
 
 def describe_subnets(subnet_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Subnets by id."""
-    found: list[dict[str, Any]] = []
-    for batch in batches(sorted(set(subnet_ids)), _IDS):
-        found.extend(pages(clients.ec2().describe_subnets, "Subnets", token="NextToken", SubnetIds=list(batch)))
-    return found
+    return batched_pages(clients.ec2().describe_subnets, "SubnetIds", subnet_ids, _IDS, "Subnets")
 
 
 def describe_launch_template(template_id: str, version: str) -> dict[str, Any]:

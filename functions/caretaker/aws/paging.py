@@ -84,6 +84,20 @@ def pages(
     raise AwsFailure(name, "EndlessListing", f"the listing of {key} did not end after {len(items)} items")
 
 
+def batched_pages(
+    method: Callable[..., Any], argument: str, values: Iterable[str], size: int, key: str, **params: Any
+) -> list[Any]:
+    """All items of a list call that takes ids or names: each once, in order, `size` a call, every page.
+
+    EC2's and Auto Scaling's way: the token is `NextToken`, and there is no `failures` list.
+    """
+    found: list[Any] = []
+    for batch in batches(sorted(set(values)), size):
+        request: dict[str, Any] = {argument: list(batch), **params}
+        found.extend(pages(method, key, "NextToken", **request))
+    return found
+
+
 def gather(
     method: Callable[..., Any], argument: str, values: Iterable[str], size: int, key: str, **params: Any
 ) -> Found:
