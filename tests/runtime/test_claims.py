@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from caretaker.runtime import claims, journal
 from caretaker.runtime.claims import Claim, ClaimLost, Wanted
-from caretaker.runtime.journal import Mode, Work
+from caretaker.runtime.journal import Work
+from caretaker.runtime.policy import Mode
 from caretaker.runtime.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -6,6 +6,7 @@
           ├── Withdrawn            the notice no longer holds: undone
           ├── InsufficientCapacity no place of the plan gave the hosts that it needs: undone
           ├── HostsNotReady        a launched host was not ready in time: undone
+          ├── AgentAway            nothing but a host's agent is in the way: planned again
           ├── PlanWaits            something that passes by itself is in the way of the plan: looked at again
           ├── PlanChanged          the plan no longer holds on a second look: undone
           ├── ServiceChanged       somebody changed a service since the plan: undone

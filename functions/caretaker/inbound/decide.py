@@ -11,10 +11,10 @@ from typing import Literal
 
 from caretaker.inbound.model import Notice
 from caretaker.runtime.claims import Claim, Wanted
-from caretaker.runtime.journal import Mode, Trigger
-from caretaker.runtime.policy import HostPolicy
+from caretaker.runtime.journal import Trigger
+from caretaker.runtime.policy import HostPolicy, Mode
 
-# DESIGN's bound, and that of ecs:UpdateContainerInstancesState.
+# Hosts of one piece of work: what one call of ecs:UpdateContainerInstancesState takes.
 MAX_BATCH = 10
 _MAX_TEXT = 1_000
 

@@ -20,7 +20,8 @@ from typing import Literal
 from caretaker.aws.errors import ConditionFailed
 from caretaker.runtime import journal
 from caretaker.runtime.clock import iso, optional
-from caretaker.runtime.journal import Mode, Outcome, Trigger, Work
+from caretaker.runtime.journal import Outcome, Trigger, Work
+from caretaker.runtime.policy import Mode
 from caretaker.runtime.table import Item, Table, Write
 
 Status = Literal["open"] | Outcome

@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 from caretaker.aws.errors import ConditionFailed
 from caretaker.runtime.clock import iso, optional, parse
+from caretaker.runtime.policy import Mode
 from caretaker.runtime.table import Item, Table, Write
 
-Mode = Literal["observe", "act"]
 Outcome = Literal["replaced", "undone", "blocked", "planned", "ignored", "failed"]
 
 _SK = "WORK"

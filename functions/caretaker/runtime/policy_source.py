@@ -15,13 +15,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caretaker.aws import ssm
 from caretaker.runtime import logging
-from caretaker.runtime.policy import HostPolicy, overlay, overlay_service
+from caretaker.runtime.policy import HostPolicy, Mode, Standalone, overlay, overlay_service
 from caretaker.runtime.table import Item, Table
 
 _PK = "POLICY"
@@ -38,11 +38,11 @@ class _Strict(BaseModel):
 class HostFields(_Strict):
     """`hosts` of the defaults and of a cluster; every field may be left out. See `HostPolicy` for their meaning."""
 
-    mode: Literal["observe", "act"] = "observe"
+    mode: Mode = "observe"
     lead: Seconds | None = None
     budget: Annotated[int, Field(strict=True, ge=1, le=10)] = 1
     surge: bool = True
-    standalone: Literal["wait", "block"] = "wait"
+    standalone: Standalone = "wait"
     ready_timeout: Timeout = 900
     drain_timeout: Timeout = 3600
     retry_after: Timeout = 900
@@ -53,7 +53,7 @@ class ServiceFields(_Strict):
     """`hosts` of a service."""
 
     surge: bool = True
-    standalone: Literal["wait", "block"] = "wait"
+    standalone: Standalone = "wait"
 
 
 class Document(_Strict):
