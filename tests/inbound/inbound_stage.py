@@ -137,7 +137,6 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         "AWS_DEFAULT_REGION": REGION,
         "TABLE_NAME": "caretaker",
         "POLICY_PATH": "/caretaker/policy",
-        "EVENT_BUS_NAME": "default",
         "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
         "REPLACE_HOST_ARN": MACHINE,
         "POWERTOOLS_SERVICE_NAME": "caretaker",

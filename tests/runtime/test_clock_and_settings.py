@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 ENV = {
     "TABLE_NAME": "t",
     "POLICY_PATH": "/caretaker/policy/",
-    "EVENT_BUS_NAME": "default",
     "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
     "AWS_REGION": "us-east-1",
 }

@@ -18,7 +18,6 @@ class Settings:
     Attributes:
         table_name: the DynamoDB table.
         policy_path: path of the policy parameters, without a slash at its end.
-        event_bus_name: bus on which outcomes are published.
         topic_arn: topic for messages to people.
         region: the function's own region.
         replace_host_arn: alias ARN of the replace_host machine; empty in functions that start no executions.
@@ -27,7 +26,6 @@ class Settings:
 
     table_name: str
     policy_path: str
-    event_bus_name: str
     topic_arn: str
     region: str
     replace_host_arn: str = ""
@@ -40,7 +38,6 @@ class Settings:
         return cls(
             table_name=_need(env, "TABLE_NAME"),
             policy_path=_need(env, "POLICY_PATH").rstrip("/"),
-            event_bus_name=_need(env, "EVENT_BUS_NAME"),
             topic_arn=_need(env, "TOPIC_ARN"),
             region=_need(env, "AWS_REGION"),
             replace_host_arn=env.get("REPLACE_HOST_ARN", ""),

@@ -33,14 +33,12 @@ class Surge:
         original: deployment configuration to restore.
         set: deployment configuration that the holders set. A holder reads the service and sets it if it is not there.
         holders: work that needs it.
-        restoring: the last holder has begun to restore.
     """
 
     service: str
     original: Mapping[str, Any]
     set: Mapping[str, Any]
     holders: frozenset[str]
-    restoring: bool = False
 
 
 def _pk(service: str) -> str:
@@ -57,7 +55,6 @@ def _surge(item: Item) -> Surge:
         original=json.loads(item["original"]),
         set=json.loads(item["set"]),
         holders=item["holders"],
-        restoring=bool(item.get("restoring", False)),
     )
 
 
