@@ -13,16 +13,14 @@ from caretaker.hosts.model import (
     Group,
     Host,
     InstanceType,
+    Plan,
     Policy,
     Service,
     ServicePolicy,
+    Survey,
     Target,
     Task,
     Unknown,
-    plan_from_dict,
-    plan_to_dict,
-    survey_from_dict,
-    survey_to_dict,
 )
 from caretaker.hosts.plain import from_plain, to_plain
 from caretaker.hosts.plan import make_plan
@@ -39,7 +37,7 @@ def test_a_host_from_describe_container_instances() -> None:
     assert host.attributes["com.amazonaws.ecs.capability.docker-remote-api.1.18"] == ""
 
 
-def test_a_task_with_its_protection_and_overrides() -> None:
+def test_a_task_with_its_protection() -> None:
     until = datetime(2026, 3, 1, 13, tzinfo=UTC)
     data = task_data(
         "t1",
@@ -47,11 +45,9 @@ def test_a_task_with_its_protection_and_overrides() -> None:
         "service:web",
         "web",
         attachments=[{"type": "ElasticNetworkInterface", "status": "ATTACHED"}],
-        overrides={"cpu": "512", "containerOverrides": [{"name": "main", "memory": 99}]},
     )
     task = Task.from_ecs(data, {"protectionEnabled": True, "expirationDate": until})
     assert (task.protected, task.protected_until, task.eni) == (True, until, True)
-    assert dict(task.overrides) == {"cpu": 512, "main/memory": 99}
     assert task.service == "web"
     assert Task.from_ecs(data, protection_known=False).protected is None
     assert Task.from_ecs(task_data("t2", "i-1", "family:job", "job")).service == ""
@@ -156,12 +152,11 @@ def test_a_group_knows_its_capacity_provider_and_what_is_suspended() -> None:
         "autoScalingGroupProvider": {
             "managedScaling": {"status": "ENABLED"},
             "managedTerminationProtection": "ENABLED",
-            "managedDraining": "DISABLED",
         },
     }
     data = group_data("g", {"i-1": "a"}, SuspendedProcesses=[{"ProcessName": "Launch"}], Status="Delete in progress")
     group = Group.from_autoscaling(data, provider, "c5.large")
-    assert (group.provider, group.managed_scaling, group.managed_termination_protection) == ("od", True, True)
+    assert (group.provider, group.managed_termination_protection) == ("od", True)
     assert (group.suspended, group.deleting, group.instance_types) == (("Launch",), True, ("c5.large",))
 
 
@@ -184,9 +179,9 @@ def test_survey_and_plan_survive_json() -> None:
     fleet = Fleet({"i-1": "a", "i-2": "b"}).daemon("logs").service("web", ["i-1", "i-2"], percents=(50, 100))
     fleet.protected["web-0"] = {"protectionEnabled": True, "expirationDate": NOW}
     survey = fleet.survey("i-1", deadline=NOW, unknown=(Unknown("group", "g", "denied"),), subnet_zones={"s": "a"})
-    assert survey_from_dict(json.loads(json.dumps(survey_to_dict(survey)))) == survey
+    assert from_plain(Survey, json.loads(json.dumps(to_plain(survey)))) == survey
     plan = make_plan(survey, Policy(mode="act"), NOW)
-    assert plan_from_dict(json.loads(json.dumps(plan_to_dict(plan)))) == plan
+    assert from_plain(Plan, json.loads(json.dumps(to_plain(plan)))) == plan
 
 
 def test_plain_data_with_a_field_that_does_not_exist_is_refused() -> None:

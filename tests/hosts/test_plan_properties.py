@@ -8,7 +8,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from caretaker.hosts.model import Policy, Survey, plan_from_dict, plan_to_dict, survey_from_dict, survey_to_dict
+from caretaker.hosts.model import Plan, Policy, Survey
+from caretaker.hosts.plain import from_plain, to_plain
 from caretaker.hosts.plan import confirm, explain, make_plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -162,8 +163,8 @@ def test_survey_and_plan_survive_json(made: tuple[Fleet, list[str]], policy: Pol
     fleet, batch = made
     survey = fleet.survey(*batch)
     plan = make_plan(survey, policy, NOW)
-    assert survey_from_dict(json.loads(json.dumps(survey_to_dict(survey)))) == survey
-    assert plan_from_dict(json.loads(json.dumps(plan_to_dict(plan)))) == plan
+    assert from_plain(Survey, json.loads(json.dumps(to_plain(survey)))) == survey
+    assert from_plain(Plan, json.loads(json.dumps(to_plain(plan)))) == plan
 
 
 @given(fleets())

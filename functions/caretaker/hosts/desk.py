@@ -11,16 +11,7 @@ from typing import Any
 from caretaker.aws import stepfunctions
 from caretaker.aws.errors import TokenGone
 from caretaker.hosts.errors import Withdrawn
-from caretaker.hosts.model import (
-    Plan,
-    Policy,
-    ServicePolicy,
-    Survey,
-    plan_from_dict,
-    plan_to_dict,
-    short,
-    survey_to_dict,
-)
+from caretaker.hosts.model import Plan, Policy, ServicePolicy, Survey, short
 from caretaker.hosts.plain import from_plain, to_plain
 from caretaker.hosts.progress import Left
 from caretaker.runtime import clock, journal, logging, waits
@@ -96,15 +87,15 @@ def save_plan(desk: Desk, survey: Survey, plan: Plan, policy: Policy) -> None:
 
     The survey is kept for people who ask why; no function reads it again.
     """
-    journal.put_blob(desk.table, desk.name, "SURVEY", survey_to_dict(survey))
+    journal.put_blob(desk.table, desk.name, "SURVEY", to_plain(survey))
     managed = sorted(group.name for group in survey.groups if group.managed_termination_protection)
     journal.put_blob(desk.table, desk.name, "MANAGED", managed)
     journal.put_blob(desk.table, desk.name, "POLICY", to_plain(policy))
-    journal.put_blob(desk.table, desk.name, "PLAN", plan_to_dict(plan))
+    journal.put_blob(desk.table, desk.name, "PLAN", to_plain(plan))
 
 
 def update_plan(desk: Desk, plan: Plan) -> None:
-    journal.put_blob(desk.table, desk.name, "PLAN", plan_to_dict(plan))
+    journal.put_blob(desk.table, desk.name, "PLAN", to_plain(plan))
 
 
 def the_plan(desk: Desk) -> Plan:
@@ -116,7 +107,7 @@ def the_plan(desk: Desk) -> Plan:
 
 def find_plan(desk: Desk) -> Plan | None:
     data = journal.get_blob(desk.table, desk.name, "PLAN")
-    return plan_from_dict(data) if data is not None else None
+    return from_plain(Plan, data) if data is not None else None
 
 
 def the_policy(desk: Desk) -> Policy:

@@ -1,7 +1,7 @@
 """What a replacement of hosts knows and decides, as plain frozen data.
 
 A `Survey` is one observation of everything that the decision needs; `Plan` is the decision. Both go to and from JSON
-with `caretaker.hosts.plain`. The `from_*` builders take the dicts of the AWS APIs as boto3 returns them and read
+with `caretaker.hosts.plain`. The `from_*` constructors take the dicts of the AWS APIs as boto3 returns them and read
 nothing else, so that a survey can be built from recorded responses.
 
 Unknown is in use: what could not be read is None, or is named in `Survey.unknown`, and blocks what depends on it.
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from caretaker.hosts.plain import from_plain, to_plain
 from caretaker.placement.model import NOTHING, Constraint, Resources, Strategy
 
 Json = Mapping[str, Any]
@@ -136,8 +135,6 @@ class Task:
         protected_until: when protection ends; None means not protected, or that AWS named no end.
         started_at: when it reached RUNNING.
         eni: whether an elastic network interface is attached to it.
-        ebs: whether an EBS volume is attached to it.
-        overrides: cpu and memory of its overrides, in units and MiB; absent keys mean "as the definition says".
         version: ECS's version of the object.
     """
 
@@ -154,8 +151,6 @@ class Task:
     protected_until: datetime | None = None
     started_at: datetime | None = None
     eni: bool = False
-    ebs: bool = False
-    overrides: Mapping[str, int] = field(default_factory=dict)
     version: int = 0
 
     @property
@@ -198,19 +193,8 @@ class Task:
             protected_until=_moment(protection.get("expirationDate")) if protection and protected else None,
             started_at=_moment(data.get("startedAt")),
             eni="ElasticNetworkInterface" in kinds or "eni" in kinds,
-            ebs="AmazonElasticBlockStorage" in kinds,
-            overrides=_overrides(data.get("overrides", {})),
             version=data.get("version", 0),
         )
-
-
-def _overrides(data: Json) -> dict[str, int]:
-    own = {name: int(data[name]) for name in ("cpu", "memory") if data.get(name)}
-    for container in data.get("containerOverrides", ()):
-        for name in ("cpu", "memory", "memoryReservation"):
-            if container.get(name) is not None:
-                own[f"{container['name']}/{name}"] = int(container[name])
-    return own
 
 
 # --- task definitions ------------------------------------------------------------------------------------------------
@@ -389,7 +373,6 @@ class Service:
         zone_rebalancing: whether ECS rebalances its tasks over availability zones on its own.
         subnets: subnets of an `awsvpc` service.
         providers: capacity providers of its strategy; () where it uses a launch type.
-        grace: health check grace period, seconds.
         volumes: volumes that ECS creates anew for every task (`volumeConfigurations`), by name.
     """
 
@@ -413,7 +396,6 @@ class Service:
     zone_rebalancing: bool = False
     subnets: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
-    grace: int = 0
     volumes: tuple[str, ...] = ()
 
     @property
@@ -482,7 +464,6 @@ class Service:
             zone_rebalancing=data.get("availabilityZoneRebalancing") == "ENABLED",
             subnets=tuple(sorted(network.get("subnets") or ())),
             providers=tuple(sorted(item["capacityProvider"] for item in data.get("capacityProviderStrategy") or ())),
-            grace=data.get("healthCheckGracePeriodSeconds") or 0,
             volumes=_launch_volumes(data),
         )
 
@@ -593,11 +574,8 @@ class Group:
         weighted: whether its capacity counts units instead of hosts.
         warm_pool: whether it has a warm pool.
         deleting: whether it is being deleted.
-        new_protected: NewInstancesProtectedFromScaleIn.
         provider: name of the capacity provider that wraps it, "" if none does.
-        managed_scaling: whether the capacity provider scales it.
         managed_termination_protection: whether the capacity provider owns scale-in protection.
-        managed_draining: whether the capacity provider drains its hosts on termination.
     """
 
     name: str
@@ -612,11 +590,8 @@ class Group:
     weighted: bool = False
     warm_pool: bool = False
     deleting: bool = False
-    new_protected: bool = False
     provider: str = ""
-    managed_scaling: bool = False
     managed_termination_protection: bool = False
-    managed_draining: bool = False
 
     @classmethod
     def from_autoscaling(cls, data: Json, provider: Json | None = None, template_type: str = "") -> Group:
@@ -641,11 +616,8 @@ class Group:
             weighted=any(item.get("WeightedCapacity") for item in _type_overrides(data)),
             warm_pool=bool(data.get("WarmPoolConfiguration")),
             deleting=bool(data.get("Status")),
-            new_protected=bool(data.get("NewInstancesProtectedFromScaleIn")),
             provider=(provider or {}).get("name", ""),
-            managed_scaling=(wrapped.get("managedScaling") or {}).get("status") == "ENABLED",
             managed_termination_protection=wrapped.get("managedTerminationProtection") == "ENABLED",
-            managed_draining=wrapped.get("managedDraining") == "ENABLED",
         )
 
 
@@ -997,25 +969,3 @@ class Confirmation:
     plan: Plan | None = None
     obstacles: tuple[Obstacle, ...] = ()
     until: datetime | None = None
-
-
-def survey_to_dict(survey: Survey) -> dict[str, Any]:
-    """JSON data of a survey."""
-    data: dict[str, Any] = to_plain(survey)
-    return data
-
-
-def survey_from_dict(data: Json) -> Survey:
-    """Survey from its JSON data."""
-    return from_plain(Survey, data)
-
-
-def plan_to_dict(plan: Plan) -> dict[str, Any]:
-    """JSON data of a plan."""
-    data: dict[str, Any] = to_plain(plan)
-    return data
-
-
-def plan_from_dict(data: Json) -> Plan:
-    """Plan from its JSON data."""
-    return from_plain(Plan, data)

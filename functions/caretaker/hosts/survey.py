@@ -29,6 +29,7 @@ from caretaker.hosts.model import (
     Target,
     Task,
     Unknown,
+    short,
 )
 from caretaker.hosts.progress import Look
 from caretaker.runtime import claims, surges
@@ -169,7 +170,7 @@ def _protection(reads: Gathering, arns: Sequence[str]) -> dict[str, Json]:
 
 
 def _services(reads: Gathering, names: Sequence[str], daemons: Sequence[str]) -> list[dict[str, Any]]:
-    wanted = [*names, *(arn for arn in sorted(daemons) if arn.rsplit("/", 1)[-1] not in names)]
+    wanted = [*names, *(arn for arn in sorted(daemons) if short(arn) not in names)]
     found = reads.known("service", ecs.describe_services(reads.cluster, wanted)) if wanted else []
     return sorted(found, key=lambda item: str(item["serviceArn"]))
 
@@ -250,7 +251,7 @@ def _providers(reads: Gathering) -> list[dict[str, Any]]:
 def _group_of(provider: Json) -> str:
     """Name of the group that a capacity provider wraps: its ARN may be an ARN or the name itself."""
     arn = (provider.get("autoScalingGroupProvider") or {}).get("autoScalingGroupArn", "")
-    return str(arn).rsplit("/", 1)[-1]
+    return short(str(arn))
 
 
 def _template_type(reads: Gathering, group: Json) -> str:
