@@ -1,10 +1,10 @@
 """Errors of the twin.
 
-    BaseException
-     └── Unmodelled        the twin was asked for something of AWS that it does not model; ends the run
-    Exception
-     ├── AwsError          an error that AWS itself would answer; reaches callers as botocore's ClientError
-     └── WorldError        a world file or template that the twin cannot build; one line, names field and value
+BaseException
+ └── Unmodelled        the twin was asked for something of AWS that it does not model; ends the run
+Exception
+ ├── AwsError          an error that AWS itself would answer; reaches callers as botocore's ClientError
+ └── WorldError        a world file or template that the twin cannot build; one line, names field and value
 """
 
 from __future__ import annotations

@@ -236,4 +236,3 @@ class Scheduler:
             process.green.switch()
         finally:
             self.current = None
-
