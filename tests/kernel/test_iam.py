@@ -191,11 +191,12 @@ def test_a_function_is_authorized_as_it_is_named() -> None:
     assert not may(service, "lambda", "Invoke", FunctionName="hello")
 
 
-def test_launching_needs_two_permissions() -> None:
+def test_launching_needs_three_permissions() -> None:
     group = allow("autoscaling:LaunchInstances", "arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/blue")
     params = {"AutoScalingGroupName": "blue", "RequestedCapacity": 1, "ClientToken": "x"}
     assert not may(iam(group), "autoscaling", "LaunchInstances", **params)
-    service = iam(group, allow("ec2:CreateFleet"))
+    assert not may(iam(group, allow("ec2:CreateFleet")), "autoscaling", "LaunchInstances", **params)
+    service = iam(group, allow("ec2:CreateFleet"), allow("ec2:DescribeLaunchTemplateVersions"))
     assert may(service, "autoscaling", "LaunchInstances", **params)
     assert not may(service, "autoscaling", "LaunchInstances", **{**params, "AutoScalingGroupName": "red"})
 

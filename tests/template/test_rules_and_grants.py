@@ -194,3 +194,19 @@ def test_every_grant_has_a_sentence_that_says_why() -> None:
 
 def test_each_function_has_a_role_of_its_own() -> None:
     assert not [name for name, item in resources("AWS::Serverless::Function").items() if "Role" in item]
+
+
+def test_a_change_of_a_parameter_makes_versions_of_the_functions_that_use_it() -> None:
+    """SAM hashes the environment's text, in which a parameter is a reference that never changes; CloudFormation makes
+    another version where its Description changes. Without that the alias keeps the parameter's former value."""
+    parameters = ("PolicyPath", "ClusterNames")
+    roles = {role["Ref"].removesuffix("Role") for role in resources("AWS::IAM::Policy")["ReadPolicy"]["Roles"]}
+    for name, item in template()["Resources"].items():
+        if item["Type"] != "AWS::Serverless::Function":
+            continue
+        own = json.dumps(item["Properties"].get("Environment", {}))
+        used = {parameter for parameter in parameters if f'"{parameter}"' in own}
+        used |= {"PolicyPath"} if name in roles else set()
+        described = json.dumps(item["Properties"].get("VersionDescription", ""))
+        assert {parameter for parameter in parameters if f"${{{parameter}}}" in described} == used, name
+        assert ("UpdateReplacePolicy" in item) == bool(used), f"{name}: executions run on with the former version"

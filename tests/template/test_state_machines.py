@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from twin.kernel import query
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "statemachines"
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9]+)\}")
@@ -158,6 +160,23 @@ def test_it_parses_before_and_after_substitution(name: str) -> None:
     assert list(filled["States"]) == list(read(name)["States"])
     assert filled["TimeoutSeconds"] == 7, "the time-out has to be a number once its placeholder is filled"
     assert read(name)["QueryLanguage"] == "JSONata"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_service_integrations_are_of_the_stacks_own_partition(name: str) -> None:
+    tasks = [state["Resource"] for state in read(name)["States"].values() if state["Type"] == "Task"]
+    assert tasks
+    assert [task for task in tasks if not task.startswith("arn:${Partition}:states:::")] == []
+
+
+@pytest.mark.parametrize(("looks", "seconds"), [(0, 150), (1, 300), (2, 600), (3, 600), (5_000, 600)])
+def test_a_drain_is_looked_at_ever_more_rarely_however_long_it_takes(looks: int, seconds: int) -> None:
+    """A power of all looks so far would be too large a number after a week, and its failure an undo."""
+    states = read("replace_host.asl.yaml")["States"]
+    expression = states["Wait for tasks"]["TimeoutSeconds"].removeprefix("{%").removesuffix("%}")
+    entered = "2026-10-05T08:00:00.000Z"
+    given = {"input": {"looks": looks, "until": entered}, "context": {"State": {"EnteredTime": entered}}}
+    assert query.evaluate(expression, {"states": given}) == seconds
 
 
 @pytest.mark.parametrize("name", FILES)

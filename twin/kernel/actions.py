@@ -132,7 +132,9 @@ def _group(params: Params, names: Names) -> Iterable[Ask]:
 
 def _launch_instances(params: Params, names: Names) -> Iterable[Ask]:
     yield from _group(params, names)
-    yield Ask("*", action="ec2:CreateFleet")  # EC2 Auto Scaling user guide, "Launch instances synchronously"
+    # EC2 Auto Scaling user guide, "Launching instances with synchronous provisioning", prerequisites.
+    yield Ask("*", action="ec2:CreateFleet")
+    yield Ask("*", action="ec2:DescribeLaunchTemplateVersions")
 
 
 def _table_arn(name: str, names: Names) -> str:

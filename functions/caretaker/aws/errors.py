@@ -173,6 +173,9 @@ _NAMES: dict[type[AwsFailure], tuple[str, ...]] = {
         "IncorrectInstanceState",
         "TransactionConflictException",
         "TransactionInProgressException",
+        # LaunchInstances with a token whose first call, given up by us, goes on.
+        "IdempotentCallInProgress",
+        "IdempotentCallInProgressFault",
     ),
     ConditionFailed: ("ConditionalCheckFailedException",),
     NoCapacity: (
