@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.ecs import render
 from twin.ecs.model import Deployment, Host, Service, Task
+from twin.kernel.clock import iso
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
@@ -41,7 +42,7 @@ class Events:
         """An "ECS Service Action"; `kind` is INFO, WARN or ERROR."""
         if not self._kernel.settled:
             return
-        created = render.iso(self._kernel.clock.now())
+        created = iso(self._kernel.clock.now())
         body = {"eventType": kind, "eventName": name, "clusterArn": service.cluster.arn, **detail, "createdAt": created}
         self._send("ECS Service Action", body, service.arn)
 
@@ -52,7 +53,7 @@ class Events:
             "eventType": kind,
             "eventName": name,
             "deploymentId": deployment.id,
-            "updatedAt": render.iso(deployment.updated_at),
+            "updatedAt": iso(deployment.updated_at),
             "reason": deployment.reason,
         }
         self._send("ECS Deployment State Change", body, deployment.service.arn)

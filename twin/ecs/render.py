@@ -22,6 +22,7 @@ from twin.ecs.model import (
     TaskDefinition,
 )
 from twin.ecs.query import AGENT_VERSION
+from twin.kernel.clock import iso
 
 Shown = dict[str, Any]
 Moment = Callable[[datetime], Any]
@@ -31,11 +32,6 @@ MAX_MESSAGES = 100
 
 def as_is(moment: datetime) -> datetime:
     return moment
-
-
-def iso(moment: datetime) -> str:
-    """As ECS's events write it: milliseconds, Z."""
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def tag_list(tags: Tags) -> list[Shown]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel import schedules
 from twin.kernel.api import AWS_EVENTS, Api, Call, operation
+from twin.kernel.clock import iso
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.pattern import EventPattern, Fields, flatten
@@ -192,7 +193,7 @@ class EventBus(Api):
             "detail-type": detail_type,
             "source": source,
             "account": self.kernel.account,
-            "time": self.kernel.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": iso(self.kernel.clock.now(), "seconds"),
             "region": self.kernel.region,
             "resources": resources,
             "detail": dict(detail),
@@ -298,7 +299,7 @@ class EventBus(Api):
             return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
         event = self._envelope(entry["Source"], entry["DetailType"], detail, list(entry.get("Resources", [])))
         if isinstance(entry.get("Time"), datetime):
-            event["time"] = entry["Time"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            event["time"] = iso(entry["Time"], "seconds")
         self.put(event)
         return {"EventId": event["id"]}
 

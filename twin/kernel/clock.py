@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 
+def iso(moment: datetime, timespec: str = "milliseconds") -> str:
+    """ISO 8601 in UTC with `Z`, as AWS writes times in JSON: `2019-03-26T20:14:13.192Z`; envelopes have `seconds`."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 class Clock:
     """Simulated time. `now()` is an aware UTC datetime, `time()` the same as epoch seconds."""
 

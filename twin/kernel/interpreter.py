@@ -16,7 +16,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -62,6 +62,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 
 from twin.errors import Unmodelled
 from twin.kernel import query, virtual
+from twin.kernel.clock import iso
 from twin.kernel.kernel import Kernel
 from twin.kernel.loaders import shared_loader
 
@@ -118,11 +119,6 @@ class RunCredentials(StateCredentials):  # type: ignore[misc]
 def run_of(env: Any) -> Run:
     run: Run = env.aws_execution_details.run
     return run
-
-
-def aws_time(moment: datetime) -> str:
-    """As in the context object: `2019-03-26T20:14:13.192Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @lru_cache(maxsize=256)
@@ -306,7 +302,7 @@ def _wait(_component: Any, env: Any, wait_seconds: float) -> None:
 
 
 def _state_data(EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: N803 - as moto calls it
-    return {"EnteredTime": aws_time(datetime.fromisoformat(EnteredTime)), "Name": Name}
+    return {"EnteredTime": iso(datetime.fromisoformat(EnteredTime)), "Name": Name}
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
@@ -616,7 +612,7 @@ def _normalise_response(
 def _json_value(value: Any) -> Any:
     """A response's value as JSON: times as text, blobs as the text that they hold."""
     if isinstance(value, datetime):
-        return aws_time(value)
+        return iso(value)
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, dict):

@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, Progr
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel import definitions, interpreter, virtual
 from twin.kernel.api import Api, Call, Caller, operation
+from twin.kernel.clock import iso
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.scheduler import Timer
@@ -209,7 +210,7 @@ class Execution:
                 "Input": self.input,
                 "Name": self.name,
                 "RoleArn": self.role_arn,
-                "StartTime": interpreter.aws_time(self.started),
+                "StartTime": iso(self.started),
                 "RedriveCount": 0,
             },
             "StateMachine": {"Id": self.machine_arn, "Name": self.target.machine.name},

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from twin.kernel import clock
 from twin.kernel.api import Call
 from twin.rehearsal.evidence import (
     OWN_SERVICES,
@@ -40,7 +41,7 @@ def judge(evidence: Evidence) -> list[Law]:
 
 
 def iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+    return clock.iso(moment, "seconds") if moment else None
 
 
 def short(name: str) -> str:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from twin.errors import WorldError
+from twin.kernel.clock import iso
 from twin.rehearsal import actors, laws, outcomes
 from twin.rehearsal import report as reports
 from twin.rehearsal.costs import cost_usd
@@ -101,7 +102,7 @@ class Rehearsal:
         event.setdefault("id", f"{kernel.rng(f'event/{planned.source}').getrandbits(128):032x}")
         event.setdefault("account", kernel.account)
         event.setdefault("region", kernel.region)
-        event.setdefault("time", kernel.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        event.setdefault("time", iso(kernel.clock.now(), "seconds"))
         event.setdefault("resources", [])
         self.world.bus.put(event)
 
