@@ -30,7 +30,6 @@ from twin.neighbours.elbv2 import Elbv2
 from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import faults
 from twin.rehearsal.fleet import FleetBuilder
-from twin.rehearsal.observer import CallLog
 from twin.rehearsal.spec import Strict, WorldSpec
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -55,7 +54,6 @@ class World:
         self.spec = spec
         self.template = template or PROJECT / "template.yaml"
         self.kernel = Kernel(start, seed=seed, region=spec.region, account=spec.account)
-        self.kernel.calls = CallLog()
         self.gateway = Gateway(self.kernel, latency=spec.options.api_latency)
         self._compose()
         self._stack = ExitStack()
@@ -102,7 +100,7 @@ class World:
 
     def _provider_changed(self, call: Call, response: Mapping[str, Any]) -> None:
         """ECS puts the groups of its capacity providers under its management (Auto Scaling plans, protection)."""
-        if call.service != "ecs" or call.operation not in ("CreateCapacityProvider", "UpdateCapacityProvider"):
+        if (call.service, call.operation) != ("ecs", "CreateCapacityProvider"):
             return
         shown = response["capacityProvider"]
         settings = shown["autoScalingGroupProvider"]

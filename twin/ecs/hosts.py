@@ -274,7 +274,6 @@ class Hosts:
 
     def _die(self, host: Host, cause: Call | None) -> None:
         host.running = False
-        host.gone_by = cause
         host.may_connect = False
         self._forget_timers(host)
         self.disconnect(host)

@@ -167,7 +167,6 @@ class Host:
     custom_attributes: set[str] = field(default_factory=set)
     tags: Tags = field(default_factory=dict)
     drained_by: Call | None = None
-    gone_by: Call | None = None
     held: list[Callable[[], None]] = field(default_factory=list)
     back: tuple[float, Callable[[], None]] | None = None
     flap: Timer | None = None

@@ -33,8 +33,6 @@ class Caller:
 
 
 AWS_ECS = Caller("aws", "ecs")
-AWS_AUTOSCALING = Caller("aws", "autoscaling")
-AWS_EC2 = Caller("aws", "ec2")
 AWS_EVENTS = Caller("aws", "events")
 AWS_LAMBDA = Caller("aws", "lambda")
 WORLD = Caller("world", "world")

@@ -145,7 +145,6 @@ class _Visit:
     operation: str
     params: Mapping[str, Any]
     cause: Call | None
-    dying: bool = False
 
 
 class Gateway:

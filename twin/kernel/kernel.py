@@ -29,6 +29,19 @@ class Entry:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+class CallLog(list[Call]):
+    """The record of API calls, which tells its listeners of each call before it takes effect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listeners: list[Callable[[Call], None]] = []
+
+    def append(self, call: Call) -> None:
+        super().append(call)
+        for listener in self.listeners:
+            listener(call)
+
+
 class Kernel:
     """What every part of a world shares.
 
@@ -44,7 +57,7 @@ class Kernel:
         self.seed = seed
         self.region = region
         self.account = account
-        self.calls: list[Call] = []
+        self.calls = CallLog()
         self.timeline: list[Entry] = []
         self.listeners: list[Callable[[Entry], None]] = []
         self.settled = False

@@ -81,9 +81,6 @@ class AutoScaling(LifecycleOperations, LaunchInstancesOperation, Api):
         """Put a group under the managed scaling, draining or termination protection of an ECS capacity provider."""
         self._managed.add(self.group(provider.group_name), provider, demand)
 
-    def unmanage(self, provider_name: str) -> None:
-        self._managed.remove(provider_name)
-
     def group(self, name_or_arn: str) -> Group:
         """The group; AwsError as Auto Scaling answers if there is none."""
         return self.fleet.group(name_or_arn)

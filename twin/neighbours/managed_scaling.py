@@ -85,7 +85,7 @@ class _Managed:
     group: Group
     low_since: float | None = None
     datapoints: deque[_Datapoint] = field(default_factory=deque)
-    removed: bool = False
+    replaced: bool = False
 
 
 class ManagedScaling:
@@ -100,18 +100,14 @@ class ManagedScaling:
 
     def add(self, group: Group, provider: CapacityProvider, demand: CapacityDemand) -> None:
         one = _Managed(provider, demand, group)
-        self.remove(provider.name)
+        if former := self._managed.get(provider.name):
+            former.replaced = True
         self._managed[provider.name] = one
         if provider.drains:
             hook = LifecycleHook(DRAINING_HOOK, TERMINATING, 3600, "CONTINUE")
             group.hooks[DRAINING_HOOK] = hook
         if provider.scaling or provider.protects:
             self._again(one)
-
-    def remove(self, provider_name: str) -> None:
-        old = self._managed.pop(provider_name, None)
-        if old:
-            old.removed = True
 
     def _again(self, one: _Managed) -> None:
         self.kernel.scheduler.call_later(
@@ -122,7 +118,7 @@ class ManagedScaling:
         )
 
     def _evaluate(self, one: _Managed) -> None:
-        if one.removed or one.group.deleted:
+        if one.replaced or one.group.deleted:
             return
         occupied = set(one.demand.occupied(one.provider.name))
         if one.provider.protects:

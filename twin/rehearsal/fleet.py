@@ -9,18 +9,17 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import WORLD
-from twin.kernel.gateway import Gateway
-from twin.kernel.kernel import Kernel
-from twin.neighbours.autoscaling import AutoScaling
-from twin.neighbours.ec2 import Ec2
 from twin.rehearsal.events import moment_of
 from twin.rehearsal.spec import CapacityProvider, Demand, Group, Service, Task, WorldSpec
+
+if TYPE_CHECKING:
+    from twin.world import World
 
 LISTENERS = 40
 """Services behind one load balancer; AWS allows 50 listeners."""
@@ -29,20 +28,10 @@ _SECURITY_GROUP = "sg-0123456789abcdef0"
 _IMAGE = "ami-0123456789abcdef0"
 
 
-class Builder(Protocol):
-    """What of a world the builder uses."""
-
-    kernel: Kernel
-    gateway: Gateway
-    ec2: Ec2
-    autoscaling: AutoScaling
-    settle: Callable[[], None]
-
-
 class FleetBuilder:
     """Builds the fleet of one world; `target_groups` maps `cluster/service` to the ARN of its target group."""
 
-    def __init__(self, world: Any, spec: WorldSpec) -> None:
+    def __init__(self, world: World, spec: WorldSpec) -> None:
         self._world = world
         self._spec = spec
         self._subnets: dict[str, str] = {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from twin.kernel.api import WORLD, Call
 from twin.kernel.kernel import Entry
@@ -24,6 +24,9 @@ from twin.rehearsal.evidence import (
 from twin.rehearsal.policies import hosts_policy
 from twin.rehearsal.spec import WorldSpec
 
+if TYPE_CHECKING:
+    from twin.world import World
+
 _ENDS = frozenset(
     {
         "autoscaling:TerminateInstanceInAutoScalingGroup",
@@ -34,28 +37,15 @@ _ENDS = frozenset(
 )
 
 
-class CallLog(list[Call]):
-    """The kernel's record of calls, which tells of each call before it takes effect."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.listeners: list[Callable[[Call], None]] = []
-
-    def append(self, call: Call) -> None:
-        super().append(call)
-        for listener in self.listeners:
-            listener(call)
-
-
 class Observer:
     """Watches a settled world from its start on.
 
     Args:
-        world: the composed world (twin.world.World).
+        world: the composed world.
         budget: cluster name -> hosts at once that policy allows.
     """
 
-    def __init__(self, world: Any, budget: Mapping[str, int]) -> None:
+    def __init__(self, world: World, budget: Mapping[str, int]) -> None:
         self._world = world
         self._budget = budget
         self._kernel = world.kernel
@@ -185,7 +175,7 @@ def shrinkable(spec: WorldSpec) -> frozenset[str]:
     return frozenset(name for name, cluster in groups if hosts_policy(spec, cluster).get("allow_shrink"))
 
 
-def launched(world: Any, before: Snapshot) -> dict[str, str]:
+def launched(world: World, before: Snapshot) -> dict[str, str]:
     """instance id -> group of every instance that was launched after the start and still runs."""
     known = {host for group in before.groups.values() for host in group.protected}
     return {
@@ -196,17 +186,17 @@ def launched(world: Any, before: Snapshot) -> dict[str, str]:
 
 
 # --- snapshots -------------------------------------------------------------------------------------------------------
-def snapshot(world: Any) -> Snapshot:
+def snapshot(world: World) -> Snapshot:
     """How the fleet stands now, read through the API."""
     return Snapshot(services=_services(world), groups=_groups(world), hosts=_hosts(world))
 
 
-def _call(world: Any, service: str, operation: str, **params: Any) -> dict[str, Any]:
+def _call(world: World, service: str, operation: str, **params: Any) -> dict[str, Any]:
     answer: dict[str, Any] = world.gateway.call(service, operation, params, WORLD)
     return answer
 
 
-def _paged(world: Any, operation: str, member: str, **params: Any) -> list[str]:
+def _paged(world: World, operation: str, member: str, **params: Any) -> list[str]:
     found: list[str] = []
     token: dict[str, str] = {}
     while True:
@@ -221,7 +211,7 @@ def _chunks(items: list[str], size: int) -> list[list[str]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _services(world: Any) -> dict[str, ServiceState]:
+def _services(world: World) -> dict[str, ServiceState]:
     found: dict[str, ServiceState] = {}
     for cluster in world.spec.clusters:
         for arns in _chunks(_paged(world, "ListServices", "serviceArns", cluster=cluster), 10):
@@ -252,7 +242,7 @@ def _service(data: Mapping[str, Any], cluster: str) -> ServiceState:
     )
 
 
-def _groups(world: Any) -> dict[str, GroupState]:
+def _groups(world: World) -> dict[str, GroupState]:
     names = [group.name for group in world.spec.groups]
     answer = _call(world, "autoscaling", "DescribeAutoScalingGroups", AutoScalingGroupNames=names, MaxRecords=100)
     return {
@@ -270,7 +260,7 @@ def _groups(world: Any) -> dict[str, GroupState]:
     }
 
 
-def _hosts(world: Any) -> dict[str, HostState]:
+def _hosts(world: World) -> dict[str, HostState]:
     found: dict[str, HostState] = {}
     for cluster in world.spec.clusters:
         for arns in _chunks(_paged(world, "ListContainerInstances", "containerInstanceArns", cluster=cluster), 100):
