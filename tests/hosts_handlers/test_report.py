@@ -8,7 +8,17 @@ from datetime import UTC, datetime
 
 import pytest
 from caretaker.hosts.model import Move, Obstacle, Plan
-from caretaker.hosts.report import MAX_DETAIL, Ended, cause_of, event_of, message_of, plan_summary, result_of
+from caretaker.hosts.report import (
+    MAX_DETAIL,
+    MAX_LINES,
+    MAX_TEXT,
+    Ended,
+    cause_of,
+    event_of,
+    message_of,
+    plan_summary,
+    result_of,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOVES = tuple(Move(f"arn:task/prod/{n}", "i-1", "scheduler", "ECS starts its successor first", "web") for n in range(3))
@@ -41,6 +51,18 @@ def test_a_large_plan_fits_into_an_event_and_says_what_is_left_out() -> None:
     detail = event_of(replace(ENDED, plan=replace(PLAN, moves=moves)))["detail"]
     assert len(json.dumps(detail)) <= MAX_DETAIL + 1000
     assert len(detail["plan"]["tasks"]) + detail["plan"]["tasks_omitted"] == 2000
+
+
+def test_a_thousand_obstacles_fit_into_the_state_of_an_execution() -> None:
+    """A state carries 256 KiB, and no catch takes what is larger."""
+    obstacles = tuple(Obstacle("task", f"arn:task/prod/{n:032}", f"{n}: " + "é" * 1500) for n in range(1000))
+    ended = replace(ENDED, outcome="blocked", left_behind=("y" * 900,) * 999, plan=replace(PLAN, obstacles=obstacles))
+    event, message = event_of(ended), message_of(ended)
+    assert message is not None
+    assert len(json.dumps([event, message, result_of(ended)], ensure_ascii=False).encode()) < 200 * 1024
+    assert event["detail"]["plan"]["obstacles_omitted"] == 1000 - MAX_LINES
+    assert "and 950 more" in message["text"] or message["text"].endswith(" ...")
+    assert len(message["text"].encode()) <= MAX_TEXT
 
 
 def test_a_small_plan_leaves_nothing_out() -> None:

@@ -20,9 +20,15 @@ The text of each is shown to people: what, why, and the ids.
 
 from __future__ import annotations
 
+# Step Functions takes a cause of 32,768 characters, and would cut Lambda's JSON around a longer text in two.
+MAX_TEXT = 8_000
+
 
 class ReplacementError(Exception):
-    """A named end of a step; `str()` is one line for people."""
+    """A named end of a step; `str()` is one line for people, of bounded length."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 4] + " ...")
 
 
 class NoSlot(ReplacementError):

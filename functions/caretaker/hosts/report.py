@@ -12,6 +12,10 @@ from caretaker.hosts.model import Plan, short
 
 # EventBridge takes 256 KB an entry, a state carries 256 KiB, and the detail is in both.
 MAX_DETAIL = 100_000
+# The message is in the state beside the detail; SNS takes 256 KB. So much is told of what stands in the way or stays
+# behind.
+MAX_TEXT = 60_000
+MAX_LINES, MAX_LINE = 50, 500
 # SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
 MAX_SUBJECT = 99
 
@@ -69,7 +73,7 @@ def result_of(ended: Ended) -> dict[str, Any]:
         "reason": ended.reason,
         "cluster": ended.cluster,
         "hosts": list(ended.hosts),
-        "left_behind": list(ended.left_behind),
+        "left_behind": _few(ended.left_behind),
         "deadline": _iso(ended.deadline),
         "retry_at": _iso(ended.retry_at),
     }
@@ -109,7 +113,10 @@ def plan_summary(plan: Plan, room: int = MAX_DETAIL) -> dict[str, Any]:
             for surge in plan.surges
         ],
         "ends": [{"host": end.instance_id, "decrement": end.decrement, "reason": end.reason} for end in plan.ends],
-        "obstacles": [{"kind": item.kind, "id": item.id, "reason": item.reason} for item in plan.obstacles],
+        "obstacles": [
+            {"kind": item.kind, "id": item.id, "reason": item.reason[:MAX_LINE]} for item in plan.obstacles[:MAX_LINES]
+        ],
+        "obstacles_omitted": max(0, len(plan.obstacles) - MAX_LINES),
         "notes": list(plan.notes),
         "tasks": [],
         "tasks_omitted": 0,
@@ -147,15 +154,29 @@ def message_of(ended: Ended, *, told_before: bool = False) -> dict[str, str] | N
         f"Why the work was begun: {ended.trigger}",
         f"Why it ended so: {ended.reason}",
         *_obstacles(ended.plan if ended.outcome == "blocked" else None),
-        *_list("What stays behind", ended.left_behind or ("nothing; hosts, services and groups are as they were",)),
+        *_list(
+            "What stays behind", _few(ended.left_behind) or ("nothing; hosts, services and groups are as they were",)
+        ),
         f"Next: {_next(ended)}",
         f"Work {ended.work}, execution {ended.execution}",
     ]
-    return {"subject": _ascii(subject)[:MAX_SUBJECT], "text": "\n".join(lines)}
+    return {"subject": _ascii(subject)[:MAX_SUBJECT], "text": _cut("\n".join(lines), MAX_TEXT)}
 
 
 def _obstacles(plan: Plan | None) -> list[str]:
-    return _list("In the way", [item.reason for item in plan.obstacles]) if plan and plan.obstacles else []
+    return _list("In the way", _few([item.reason for item in plan.obstacles])) if plan and plan.obstacles else []
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - MAX_LINES
+    return [line[:MAX_LINE] for line in lines[:MAX_LINES]] + ([f"and {more} more"] if more > 0 else [])
+
+
+def _cut(text: str, most: int) -> str:
+    """Text of at most so many bytes."""
+    whole = text.encode()
+    return text if len(whole) <= most else whole[: most - 4].decode(errors="ignore") + " ..."
 
 
 def _list(title: str, items: Sequence[str]) -> list[str]:
