@@ -122,3 +122,11 @@ def test_what_is_not_modelled(own: Store) -> None:
         own.call("GetParameter", Name="/p/a:3")
     with pytest.raises(Unmodelled):
         own.call("DescribeParameters")
+
+
+@pytest.mark.parametrize("name", ["/p/nightly run", "/p/a\u00e4", "p/a"])
+def test_a_read_with_a_name_that_cannot_be_is_refused(own: Store, name: str) -> None:
+    own.put("/p/a", "1")
+    with pytest.raises(AwsError) as caught:
+        own.call("GetParameters", Names=["/p/a", name])
+    assert caught.value.code == "ValidationException"

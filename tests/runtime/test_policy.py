@@ -58,6 +58,15 @@ def test_a_service_without_a_policy_has_its_clusters(store: Table, put: Put) -> 
     assert hosts.service("api") == ServicePolicy(surge=False, standalone="block")
 
 
+def test_a_group_that_no_parameter_can_be_named_after_has_its_clusters_policy(store: Table, put: Put) -> None:
+    put("clusters/shop", {"hosts": {"standalone": "block"}})
+    put("services/shop/web", {"hosts": {"standalone": "wait"}})
+    hosts = load(store, "web", "nightly run", "batch:7", "a/b", "").hosts
+    assert [hosts.service(name).standalone for name in ("web", "nightly run", "batch:7")] == ["wait", "block", "block"]
+    names = policy_source.names_of(PATH, "shop", ["nightly run", "batch:7", "a/b"])
+    assert names == [f"{PATH}/defaults", f"{PATH}/clusters/shop"]
+
+
 def test_many_services_are_read_in_batches(store: Table, put: Put) -> None:
     names = [f"s{n}" for n in range(25)]
     for name in names:

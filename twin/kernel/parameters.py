@@ -113,8 +113,7 @@ def _check(name: str, value: str, kind: str, params: dict[str, Any]) -> None:
     """Raise as Parameter Store does for what it refuses, and Unmodelled for what the twin has not."""
     if kind not in _TYPES or params.get("Tier", "Standard") != "Standard" or params.get("DataType", "text") != "text":
         raise Unmodelled(f"ssm:PutParameter: {name}: only standard parameters of type {' or '.join(_TYPES)}")
-    if not _NAME.fullmatch(name) or ("/" in name and not name.startswith("/")):
-        raise AwsError("ValidationException", f"Parameter name: {name!r} is not allowed.")
+    _check_name(name)
     if name.count("/") > _DEEPEST:
         raise AwsError("HierarchyLevelLimitExceededException", f"A hierarchy has at most {_DEEPEST} levels.")
     if len(value.encode()) > _LARGEST:
@@ -125,7 +124,13 @@ def _check(name: str, value: str, kind: str, params: dict[str, Any]) -> None:
 def _plain(name: str) -> str:
     if name.startswith("arn:") or ":" in name:
         raise Unmodelled(f"ssm: parameter {name!r}: ARNs, versions and labels in place of a name")
+    _check_name(name)
     return name
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or ("/" in name and not name.startswith("/")):
+        raise AwsError("ValidationException", f"Parameter name: {name!r} is not allowed.")
 
 
 def _batch(names: Iterable[str]) -> set[str]:

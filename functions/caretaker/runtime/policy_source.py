@@ -2,7 +2,7 @@
 
     <path>/defaults                            for every cluster
     <path>/clusters/<cluster name>             for one cluster
-    <path>/services/<cluster name>/<service>   for one service: `surge` and `standalone` only
+    <path>/services/<cluster name>/<name>      for one service or family of standalone tasks: `surge`, `standalone`
 
 A later document overrides an earlier one field by field. A document that cannot be used is refused: the last good one
 stays in force; where there never was one, its hosts are only observed, since the refused document may have said just
@@ -13,6 +13,7 @@ to see an off switch.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -26,6 +27,8 @@ from caretaker.runtime.table import Item, Table
 
 _PK = "POLICY"
 _DAY = 86_400
+# SSM API, PutParameter: what a part of a parameter's path may be made of. It refuses a whole read for one other name.
+_PART = re.compile(r"[A-Za-z0-9_.-]+")
 
 Seconds = Annotated[int, Field(strict=True, ge=0, le=365 * _DAY)]
 Timeout = Annotated[int, Field(strict=True, ge=60, le=2 * _DAY)]
@@ -96,8 +99,11 @@ class Loaded:
 
 
 def names_of(path: str, cluster: str, services: Iterable[str] = ()) -> list[str]:
-    """Parameter names for a cluster (its name, not its ARN) and services of it, in the order in which they apply."""
-    own = [f"{path}/services/{cluster}/{service}" for service in sorted(set(services))]
+    """Parameter names for a cluster (its name, not its ARN) and services of it, in the order in which they apply.
+
+    A name that no parameter can have, as the group of a standalone task may be, has no policy of its own.
+    """
+    own = [f"{path}/services/{cluster}/{service}" for service in sorted(set(services)) if _PART.fullmatch(service)]
     return [f"{path}/defaults", f"{path}/clusters/{cluster}", *own]
 
 
