@@ -20,12 +20,13 @@ def take(
     notices: Iterable[str] = ("n1",),
     *,
     deadline: datetime | None = None,
+    start_at: datetime | None = None,
     mode: Mode = "act",
 ) -> Work:
     found = claims.find(store, instances)
     wanted = [Wanted(name, frozenset(notices), found.get(name)) for name in instances]
     return claims.take(
-        store, wanted, cluster=CLUSTER, mode=mode, trigger=TRIGGER, deadline=deadline, start_at=None, now=NOW
+        store, wanted, cluster=CLUSTER, mode=mode, trigger=TRIGGER, deadline=deadline, start_at=start_at, now=NOW
     )
 
 
@@ -124,6 +125,28 @@ def test_the_next_attempt_has_the_same_generation_and_another_name(store: Table)
     assert following.name == work.name[:-1] + "2"
     assert claim_of(store, H1).generation == 1
     assert [(entry.work, entry.kind) for entry in journal.open_work(store)] == [(following.name, "open")]
+
+
+def test_an_attempt_that_ended_before_its_start_does_not_bring_the_start_forward(store: Table) -> None:
+    """An execution's time-out, or a failure of "Wait for start", weeks before the owner's lead."""
+    work = take(store, [H1], deadline=after(days=60), start_at=after(days=53))
+    former = claims.close(store, work, "undone", "timed out", after(days=30), after(days=30, minutes=15))
+    following = claims.next_attempt(store, former, "act", after(days=30, minutes=16))
+    assert following is not None
+    assert following.start_at == after(days=53)
+    again = claims.close(store, following, "undone", "no capacity", after(days=54), after(days=54, minutes=15))
+    third = claims.next_attempt(store, again, "act", after(days=54, minutes=16))
+    assert third is not None
+    assert third.start_at is None
+
+
+def test_a_more_urgent_notice_brings_the_start_of_the_next_attempt_forward(store: Table) -> None:
+    work = take(store, [H1], deadline=after(days=60), start_at=after(days=53))
+    claims.join(store, claim_of(store, H1), frozenset({"n2"}), after(days=2))
+    former = claims.close(store, journal.get_work(store, work.name), "undone", "", NOW, after(minutes=15))
+    following = claims.next_attempt(store, former, "act", after(minutes=16))
+    assert following is not None
+    assert following.start_at is None
 
 
 def test_the_next_attempt_leaves_out_hosts_that_another_notice_took_on(store: Table) -> None:

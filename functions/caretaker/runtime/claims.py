@@ -12,6 +12,7 @@ in the index is over, the reaper asks Step Functions what became of the executio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -316,11 +317,18 @@ def next_attempt(table: Table, former: Work, mode: Mode, now: datetime) -> Work 
             mode=mode,
             trigger=former.trigger,
             deadline=former.deadline,
-            start_at=None,
+            start_at=_start_again(former, now),
             now=now,
         )
     journal.drop_retry(table, former.name)
     return taken
+
+
+def _start_again(former: Work, now: datetime) -> datetime | None:
+    """An attempt that ended before its start does not bring the start forward; a more urgent notice since does."""
+    given = optional(json.loads(former.input)["deadline"], "deadline")
+    as_claimed = former.deadline == given
+    return former.start_at if as_claimed and former.start_at is not None and former.start_at > now else None
 
 
 def holders(table: Table, instances: Iterable[str]) -> Mapping[str, str]:
