@@ -68,6 +68,15 @@ def test_the_matrix_of_percents(
     assert refused.how == ("scheduler" if how == "scheduler" else "blocked")
 
 
+def test_hooks_whose_roles_would_have_to_be_passed_on_forbid_a_surge() -> None:
+    """UpdateService takes the whole deployment configuration, and ECS asks for iam:PassRole on the roles in it."""
+    data = service_data("web", 2, (50, 100))
+    data["deploymentConfiguration"]["lifecycleHooks"] = [{"hookTargetArn": "arn:f", "roleArn": "arn:r"}]
+    way = way_of(Service.from_ecs(data), 1, ACT)
+    assert way.how == "blocked"
+    assert "lifecycle hooks" in way.words
+
+
 @given(
     st.integers(1, 200), st.integers(0, 100), st.integers(100, 400), st.integers(1, 200), st.booleans(), st.booleans()
 )

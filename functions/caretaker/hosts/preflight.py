@@ -316,6 +316,8 @@ def _why_no_surge(service: Service, policy: Policy) -> str:
         return f"its controller {service.controller} takes no percents from Caretaker"
     if strategy != "ROLLING":
         return f"its deployment strategy is {strategy}, for which Caretaker changes no percents"
+    if service.configuration.get("lifecycleHooks"):
+        return "its deployments have lifecycle hooks, whose roles Caretaker may not pass on to ECS"
     if not policy.may_surge(service.name):
         return "policy forbids Caretaker to raise its percents (hosts.surge is false)"
     return ""
