@@ -31,12 +31,12 @@ STATUSES = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", 
 
 def task(name: str, host: str = "arn:host/old", **more: object) -> Task:
     fields = {"definition": PLAIN.arn, "group": "service:web", "started_at": NOW - timedelta(hours=1), **more}
-    return Task(f"arn:task/{name}", host_arn=host, **fields)  # type: ignore[arg-type]
+    return Task(f"arn:task/{name}", host_arn=host, **fields)
 
 
 def look(*tasks: Task, **more: object) -> Look:
     fields = {"hosts": {"i-old": OLD}, "instances": {"i-old": "running"}, "services": (WEB,), **more}
-    return Look(NOW, tasks=tasks, definitions={PLAIN.arn: PLAIN, CHECKED.arn: CHECKED}, **fields)  # type: ignore[arg-type]
+    return Look(NOW, tasks=tasks, definitions={PLAIN.arn: PLAIN, CHECKED.arn: CHECKED}, **fields)
 
 
 @pytest.mark.parametrize("status", STATUSES[:-1])

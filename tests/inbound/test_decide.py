@@ -28,7 +28,7 @@ def claim(status: Status, *keys: str, mode: str = "act") -> Claim:
         CLUSTER,
         frozenset(keys),
         Trigger("health", "x"),
-        mode=mode,  # type: ignore[arg-type]
+        mode=mode,
     )
 
 
@@ -50,8 +50,8 @@ def test_what_a_request_leads_to() -> None:
     assert decide.step(request, claim("open", "a/i-1")) == "join"
     assert decide.step(request, claim("open", "b/i-1")) == "join"
     for status in ("replaced", "undone", "blocked", "ignored", "failed"):
-        assert decide.step(request, claim(status, "a/i-1")) == "repeated"  # type: ignore[arg-type]
-        assert decide.step(request, claim(status, "b/i-1")) == "claim"  # type: ignore[arg-type]
+        assert decide.step(request, claim(status, "a/i-1")) == "repeated"
+        assert decide.step(request, claim(status, "b/i-1")) == "claim"
     assert decide.step(request, claim("planned", "a/i-1")) == "again"
 
 

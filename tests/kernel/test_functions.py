@@ -111,7 +111,7 @@ class Lab:
             results[number] = self.functions.invoke(name, payload, OPERATOR)
 
         for number, (name, payload) in enumerate(calls):
-            self.kernel.scheduler.spawn(lambda n=number, f=name, p=payload: one(n, f, p), name="test")  # type: ignore[misc]
+            self.kernel.scheduler.spawn(lambda n=number, f=name, p=payload: one(n, f, p), name="test")
         self.kernel.scheduler.run()
         return [results[number] for number in range(len(calls))]
 

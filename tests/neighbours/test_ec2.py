@@ -11,7 +11,7 @@ from twin.neighbours.ec2 import CapacityFault, Ec2Options, InsufficientCapacityE
 
 
 def launched(stage: Stage, count: int = 1, **more: object) -> list[str]:
-    wanted = [Launch("m5.large", f"subnet-{index % 3}", user_data="ECS_CLUSTER=main", **more) for index in range(count)]  # type: ignore[arg-type]
+    wanted = [Launch("m5.large", f"subnet-{index % 3}", user_data="ECS_CLUSTER=main", **more) for index in range(count)]
     return [stage.ec2.launch(one).instance_id for one in wanted]
 
 

@@ -43,7 +43,7 @@ class Watched(Stage):
             assert not member.protected
             scale_in(group, member, why, call)
 
-        fleet._scale_in = checked  # type: ignore[method-assign]
+        fleet._scale_in = checked
 
     def act(self, kind: str, *values: Any) -> None:
         try:

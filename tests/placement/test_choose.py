@@ -21,7 +21,7 @@ def offer(group: str, zone: str = "a", memory: int = 1000, **attributes: str) ->
 
 
 def item(key: str, memory: int = 400, group: str = "service:web", **more: object) -> Item:
-    return Item(key, group, 100, memory, **more)  # type: ignore[arg-type]
+    return Item(key, group, 100, memory, **more)
 
 
 def test_nothing_is_launched_where_the_tasks_fit_on_hosts_that_stay() -> None:

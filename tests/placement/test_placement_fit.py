@@ -17,13 +17,13 @@ LIKELIEST = ORDERS[0]
 def host(name: str, zone: str = "a", cpu: int = 2048, memory: int = 4096, **more: object) -> Candidate:
     ports = more.pop("ports", ())
     gpus = more.pop("gpus", ())
-    attributes = {ZONE: zone, **more.pop("attributes", {})}  # type: ignore[dict-item]
-    free = Resources(cpu, memory, ports, (), gpus)  # type: ignore[arg-type]
-    return Candidate(name, zone, "m5.large", free=free, attributes=attributes, **more)  # type: ignore[arg-type]
+    attributes = {ZONE: zone, **more.pop("attributes", {})}
+    free = Resources(cpu, memory, ports, (), gpus)
+    return Candidate(name, zone, "m5.large", free=free, attributes=attributes, **more)
 
 
 def item(key: str, group: str = "service:web", cpu: int = 256, memory: int = 512, **more: object) -> Item:
-    return Item(key, group, cpu, memory, **more)  # type: ignore[arg-type]
+    return Item(key, group, cpu, memory, **more)
 
 
 def places(board: Board, *items: Item, order: Order = LIKELIEST) -> dict[str, str]:

@@ -97,7 +97,7 @@ def kill_points(store: Table, act: Callable[[Table], object], limit: int = 60) -
         for when in ("before", "after"):
             dying = Dying(store.client, nth, when)
             try:
-                act(Table(store.name, dying))  # type: ignore[arg-type]
+                act(Table(store.name, dying))
             except DiedError:
                 yield nth, when
             else:

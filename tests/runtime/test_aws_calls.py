@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 def client_error(code: str, status: int = 400, **members: Any) -> ClientError:
     response = {"Error": {"Code": code, "Message": "words"}, "ResponseMetadata": {"HTTPStatusCode": status}, **members}
-    return ClientError(response, "DescribeTasks")  # type: ignore[arg-type]
+    return ClientError(response, "DescribeTasks")
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ class Stage:
                     f"just after its undo: {text}" for text in (*self._settings(after), *self._draining(after))
                 ]
 
-        self.world.kernel.calls.listeners.append(called)  # type: ignore[attr-defined]
+        self.world.kernel.calls.listeners.append(called)
         self.world.kernel.listeners.append(noted)
 
     def _unready(self) -> set[str]:
@@ -393,7 +393,7 @@ def at_calls(strike: Callable[[Stage, Point], bool]) -> Strike:
 
     def arm(stage: Stage) -> None:
         for when in ("before", "after"):
-            stage.world.gateway.deaths.append(_Watch(when=when, strike=lambda point: strike(stage, point)))  # type: ignore[arg-type]
+            stage.world.gateway.deaths.append(_Watch(when=when, strike=lambda point: strike(stage, point)))
 
     return arm
 

@@ -229,7 +229,7 @@ def test_docs_name_every_field(where: str, models: list[type[BaseModel]]) -> Non
 def test_docs_name_every_fault_and_its_fields() -> None:
     rows = dict(re.findall(r"^\| `(\w+)`[^|]*\| ([^|]*) \|", section("Faults"), flags=re.MULTILINE))
     kinds: dict[str, type[BaseModel]] = {}
-    for model in specs.Fault.__origin__.__args__:  # type: ignore[attr-defined]
+    for model in specs.Fault.__origin__.__args__:
         kinds |= dict.fromkeys(model.model_fields["kind"].annotation.__args__, model)
     assert set(rows) == set(kinds)
     for kind, model in kinds.items():

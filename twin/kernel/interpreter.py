@@ -706,7 +706,7 @@ def install() -> None:
 
 def uninstall() -> None:
     """Give moto back as it was."""
-    global _installed  # noqa: PLW0603
+    global _installed  # noqa: PLW0603 - as above
     if _installed is not None:
         _installed.close()
         _installed = None

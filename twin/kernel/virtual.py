@@ -157,7 +157,7 @@ class Job:
         self.surroundings.enter()
 
     def step_out(self) -> None:
-        global _present  # noqa: PLW0603
+        global _present  # noqa: PLW0603 - as above
         if self._inside:
             self._inside = False
             self.surroundings.leave()
