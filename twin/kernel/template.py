@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import yaml
@@ -101,7 +101,7 @@ def deploy(
     alarms: Alarms,
     stack: str = "caretaker",
 ) -> Deployment:
-    """Deploy a SAM template. Needs `gateway.intercepted()`, since tables and parameters are moto's.
+    """Deploy a SAM template. Needs `gateway.intercepted()`, since tables are moto's.
 
     Raises:
         WorldError: what CloudFormation or SAM would refuse.
@@ -318,7 +318,7 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _Loader(_SafeLoader):  # type: ignore[misc]
     """YAML as CloudFormation reads it: short forms of functions, no dates, no key twice."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         key: [(tag, expression) for tag, expression in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for key, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

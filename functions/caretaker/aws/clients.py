@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -51,6 +52,10 @@ def elbv2() -> ElasticLoadBalancingv2Client:
 
 def dynamodb() -> DynamoDBClient:
     return cast("DynamoDBClient", client("dynamodb"))
+
+
+def sns() -> SNSClient:
+    return cast("SNSClient", client("sns"))
 
 
 def ssm() -> SSMClient:

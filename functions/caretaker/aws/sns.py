@@ -8,4 +8,4 @@ from caretaker.aws.errors import call
 
 def publish(topic: str, subject: str, text: str) -> None:
     """Publish one message. `subject` is ASCII, at most 99 characters."""
-    call(clients.client("sns").publish, TopicArn=topic, Subject=subject[:99], Message=text)
+    call(clients.sns().publish, TopicArn=topic, Subject=subject[:99], Message=text)
