@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
-import pickle
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from twin.kernel.api import WORLD, Call, Caller
-from twin.kernel.gateway import Death
 from twin.kernel.kernel import Entry
 from twin.rehearsal.events import from_world
 from twin.rehearsal.loading import world_of
@@ -215,157 +209,6 @@ def set_state(instance: str, status: str) -> Callable[[World], object]:
 def in_group(**changes: Any) -> list[dict[str, Any]]:
     """The small world's group with fields replaced."""
     return [{**copy.deepcopy(SMALL["groups"][0]), **changes}]
-
-
-# --- kill points -----------------------------------------------------------------------------------------------------
-
-READS = ("Describe", "List", "Get", "Query", "BatchGet")
-
-
-@dataclass(frozen=True)
-class Point:
-    """A moment at which a function dies: just before or just after its nth call of an operation.
-
-    With `stop` somebody stops the execution right then, so that no retry comes and the reaper has to end the work.
-    """
-
-    function: str
-    service: str
-    operation: str
-    nth: int
-    when: Literal["before", "after"]
-    stop: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.function}-{self.when}-{self.operation}-{self.nth}" + ("-stop" if self.stop else "")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What became of a run with a kill point.
-
-    Attributes:
-        outcomes: of all executions, in order.
-        passed: whether the point of no return had been written when the function died.
-        broken: laws that were broken, executions without outcome, and what the table still holds: in words.
-        struck: whether the function really died.
-    """
-
-    outcomes: list[str]
-    passed: bool
-    broken: list[str]
-    struck: bool
-
-
-def points_of(calls: Iterable[Call], tables: bool) -> list[Point]:
-    """Every kill point of a clean run at calls that change something, with those on the table or without."""
-    seen: Counter[tuple[str, str, str]] = Counter()
-    found: list[Point] = []
-    for call in calls:
-        wanted = call.caller.kind == "function" and call.caller.name.startswith("Hosts")
-        if not wanted or call.operation.startswith(READS) or (call.service == "dynamodb") is not tables:
-            continue
-        key = (call.caller.name, call.service, call.operation)
-        seen[key] += 1
-        for stop in (False, True):
-            found += [Point(*key, seen[key], "before", stop), Point(*key, seen[key], "after", stop)]
-    return found
-
-
-class Killer:
-    """The small world, built once; each run is a fork of it.
-
-    Args:
-        document: the world.
-        template: the template to deploy, the project's own by default. Functions are imported anew in each run, so a
-            long series runs on a copy that nobody edits meanwhile.
-    """
-
-    def __init__(self, document: dict[str, Any], template: Path | None = None) -> None:
-        loaded = world_of(document, "small", HERE)
-        planned = from_world(loaded.spec, loaded.folder, loaded.where)
-        self.rehearsal = Rehearsal(loaded, planned, template=template)
-
-    def __enter__(self) -> Killer:
-        self.rehearsal.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.rehearsal.__exit__(None, None, None)
-
-    def clean(self) -> list[Call]:
-        """The calls of a run in which nobody dies."""
-        return list(self._forked(self._clean))
-
-    def run(self, point: Point) -> Ended:
-        return Ended(**self._forked(partial(self._killed, point)))
-
-    def _forked(self, work: Callable[[], Any]) -> Any:
-        """The result of `work` in a child process, so that this world stays as it was built."""
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.close(reader)
-                with os.fdopen(writer, "wb") as out:
-                    pickle.dump(work(), out)
-                code = 0
-            except BaseException:  # noqa: BLE001 - the exit status tells the parent
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as source:
-            data = source.read()
-        _, status = os.waitpid(child, 0)
-        if status:
-            raise RuntimeError(f"the run in process {child} failed")
-        return pickle.loads(data)
-
-    def _clean(self) -> list[Call]:
-        self.rehearsal.run()
-        return [replace(call, params={}) for call in self.rehearsal.world.kernel.calls]
-
-    def _killed(self, point: Point) -> dict[str, Any]:
-        world = self.rehearsal.world
-        death = Death(point.function, point.service, point.operation, point.when, point.nth)
-        world.gateway.deaths.append(death)
-        passed: list[bool] = []
-        struck = self._watch(world, point, passed)
-        self.rehearsal.run()
-        # What the reaper's schedule finds: work whose events told nothing.
-        world.run(world.kernel.clock.elapsed + 3600)
-        report = self.rehearsal.report(0.0)
-        broken = [f"{law.name}: {law.worst}" for law in report.laws if law.held is False]
-        broken += [f"{each.name} has no outcome" for each in report.executions if each.status == "RUNNING"]
-        return {
-            "outcomes": [str(each.outcome) for each in report.executions],
-            "passed": bool(passed and passed[0]),
-            "broken": broken + left_in_table(world),
-            "struck": struck(),
-        }
-
-    def _watch(self, world: World, point: Point, passed: list[bool]) -> Callable[[], bool]:
-        """Note the point of no return when the function dies, and stop the execution if the point says so."""
-        deaths: list[str] = []
-
-        def listen(entry: Entry) -> None:
-            if deaths or entry.kind != "function.failed" or "Runtime.ExitError" not in entry.text:
-                return
-            deaths.append(entry.text)
-            passed.append(any(item.get("point_of_no_return", {}).get("BOOL") for item in items(world)))
-            if point.stop:
-                world.kernel.scheduler.call_later(0.1, stop, name="stop")
-
-        def stop() -> None:
-            running = [each for each in world.machines.executions if each.status == "RUNNING"]
-            for execution in running:
-                params = {"executionArn": execution.arn, "error": "Stopped", "cause": "kill point"}
-                world.gateway.call("stepfunctions", "StopExecution", params, Caller("operator", "dora"))
-
-        world.kernel.listeners.append(listen)
-        return lambda: bool(deaths)
 
 
 def items(world: World) -> list[dict[str, Any]]:
