@@ -122,7 +122,7 @@ def test_the_reason_names_what_lacks_and_how_much_there_is() -> None:
     words = why_not(outcome.unplaced[0], outcome.state)
     assert "memory: needs 512 MiB" in words
     assert "cpu: needs 256" in words
-    assert "4096 MiB on i-2" in words
+    assert "at most 2048 CPU units and 4096 MiB free" in words
 
 
 def test_an_order_that_leaves_a_task_without_a_place_is_found() -> None:

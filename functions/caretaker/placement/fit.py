@@ -402,8 +402,7 @@ def why_not(item: Item, state: State) -> str:
             reasons[_general(reason)] = reasons.get(_general(reason), 0) + 1
     ranked = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
     words = [f"{count} host{'s' if count > 1 else ''}: {reason}" for reason, count in ranked[:4]]
-    most = max(range(len(board.hosts)), key=lambda at: (state.memory[at], state.cpu[at], -at))
-    return "; ".join(words) + f" (most memory free: {state.memory[most]} MiB on {board.hosts[most].id})"
+    return "; ".join(words) + f" (a host has at most {max(state.cpu)} CPU units and {max(state.memory)} MiB free)"
 
 
 def _general(reason: str) -> str:
