@@ -120,7 +120,8 @@ def _fault(dice: random.Random) -> dict[str, Any]:
 def _actor(dice: random.Random, services: list[dict[str, Any]]) -> dict[str, Any]:
     name = dice.choice([each["name"] for each in services if each.get("scheduling_strategy") != "DAEMON"])
     service = {"cluster": "chaos", "service": name}
-    minimum, maximum = dice.choice(PERCENTS)
+    # Never what Caretaker itself sets: that somebody sets the same once more is no change, which nobody could tell.
+    minimum, maximum = dice.choice([(90, 190), (60, 140), (30, 210)])
     percents = {"minimumHealthyPercent": minimum, "maximumPercent": maximum}
     calls: list[tuple[str, dict[str, Any]]] = [
         ("ecs.UpdateService", {**service, "desiredCount": dice.randint(0, 4)}),
@@ -129,7 +130,8 @@ def _actor(dice: random.Random, services: list[dict[str, Any]]) -> dict[str, Any
         ("ecs.StopTask", {"cluster": "chaos", "task": f"{{task:{name}:1}}"}),
         ("ecs.UpdateContainerInstancesState", _host("ACTIVE")),
         ("autoscaling.SuspendProcesses", {"AutoScalingGroupName": "hosts", "ScalingProcesses": ["AZRebalance"]}),
-        ("autoscaling.SetDesiredCapacity", {"AutoScalingGroupName": "hosts", "DesiredCapacity": dice.randint(2, 4)}),
+        # Not fewer: until ECS has noticed that a host is gone it counts its tasks as healthy, and stops others for it.
+        ("autoscaling.SetDesiredCapacity", {"AutoScalingGroupName": "hosts", "DesiredCapacity": dice.randint(4, 6)}),
         ("stepfunctions.StopExecution", {"executionArn": "{execution}"}),
         ("stepfunctions.StopExecution", {"executionArn": "{execution}"}),
     ]
