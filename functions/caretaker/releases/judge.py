@@ -1,0 +1,220 @@
+"""The judge of a release: one look at everything that is known, and a verdict with its reasons.
+
+It keeps nothing between looks: every look is computed from the whole history, so late and corrected metrics count.
+The false-rollback rate of its statistical part is at most `Rules.alpha` at any number of looks (see `sequential`), and
+a release that is bad in a stream is promoted with a probability of at most `Rules.alpha_promote`. What is neither is
+`continue`, and after `Rules.patience` minutes `inconclusive`: no data is not health.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from caretaker.releases.before import beside_the_past, drift_factor, widened
+from caretaker.releases.checks import all_checks
+from caretaker.releases.counting import MINUTE, Row, fold, pair, rows_of, totals, units
+from caretaker.releases.model import (
+    Action,
+    Basis,
+    Check,
+    Minute,
+    Rules,
+    Signs,
+    StreamFinding,
+    StreamName,
+    StreamRule,
+    Verdict,
+)
+from caretaker.releases.sample import RARER, Traffic, acquittal, requests_to_acquit
+from caretaker.releases.sequential import better_than, log_rarity, log_sum, log_wealth, worse_than
+from caretaker.releases.words import against, convicted, doubt, odds
+
+NO_SIGNS = Signs()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that one look reads.
+
+    Attributes:
+        minutes: the release's closed minutes, in order, from `started` on.
+        history: the minutes before it, in order; of their arms only `baseline` is read. `WINDOW + Rules.settle` of them
+            are used.
+        started: when the canary first got traffic, on a full minute.
+        now: the time of the look.
+        signs: what is seen beside the metrics.
+        basis: what the control is.
+    """
+
+    minutes: Sequence[Minute]
+    history: Sequence[Minute]
+    started: datetime
+    now: datetime
+    signs: Signs = NO_SIGNS
+    basis: Basis = "beside"
+
+    def __post_init__(self) -> None:
+        """ValueError names what is out of order."""
+        for name, minutes in (("history", self.history), ("minutes", self.minutes)):
+            for earlier, later in itertools.pairwise(minutes):
+                if earlier.start >= later.start:
+                    raise ValueError(f"{name}: {later.start.isoformat()} comes after {earlier.start.isoformat()}")
+        if self.history and self.history[-1].start >= self.started:
+            raise ValueError(f"history: {self.history[-1].start.isoformat()} is not before {self.started.isoformat()}")
+        if self.minutes and self.minutes[0].start < self.started:
+            raise ValueError(f"minutes: {self.minutes[0].start.isoformat()} is before {self.started.isoformat()}")
+        if self.minutes and self.minutes[-1].start + MINUTE > self.now:
+            raise ValueError(f"minutes: {self.minutes[-1].start.isoformat()} is not over at {self.now.isoformat()}")
+
+    @property
+    def look(self) -> int:
+        """Closed minutes since the start."""
+        return max(0, (self.now - self.started) // timedelta(minutes=1))
+
+
+def judge(case: Case, rules: Rules) -> Verdict:
+    """One look at a release.
+
+    A case whose basis is `before` is compared with its history, under wider limits (`before.widened`).
+    """
+    if case.basis == "before":
+        rules = widened(rules)
+        past = beside_the_past(case.minutes, case.history, case.started, rules.patience)
+        case = replace(case, minutes=past)
+    findings = tuple(_stream(case, rules, name, rule) for name, rule in rules.streams.items())
+    checks = all_checks(case.minutes, case.history, case.started, case.now, case.look, rules, case.signs)
+    log_against = _common_wealth(rules, findings, checks)
+    action, reason, needs = _decide(case, rules, findings, checks, log_against)
+    return Verdict(
+        action=action,
+        reason=reason,
+        look=case.look,
+        used=sum(1 for m in case.minutes if m.canary.whole and m.baseline.whole),
+        log_against=log_against,
+        line=-math.log(rules.alpha),
+        basis=case.basis,
+        streams=findings,
+        checks=checks,
+        needs=needs,
+    )
+
+
+def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> StreamFinding:
+    unit = units(case.minutes, case.history, name, case.started, rules.settle, max(case.look, 1))
+    if case.basis == "before":
+        drift = 1 / drift_factor(case.history, name)
+        unit = [min(one, drift) for one in unit]
+    rows = [row for row in rows_of(case.minutes, name, case.started, unit) if row.index >= rule.warm_up]
+    worse, better = worse_than(rule.tolerated), better_than(rule.bad)
+    canary_errors, canary_requests = _sum(rows, "canary")
+    baseline_errors, baseline_requests = _sum(rows, "baseline")
+    good = sum((row.canary_requests - row.canary_errors) * row.unit for row in rows)
+    bad = sum(row.canary_errors * row.unit for row in rows)
+    rare = log_rarity(good + bad, bad, 1.0, rule.ignorable, [part * rule.ignorable for part in RARER])
+    ratio = odds(canary_errors, canary_requests, baseline_errors, baseline_requests)
+    return StreamFinding(
+        name=name,
+        canary_errors=canary_errors,
+        canary_requests=canary_requests,
+        baseline_errors=baseline_errors,
+        baseline_requests=baseline_requests,
+        ratio=ratio,
+        log_against=log_wealth(fold(rows, worse, case.look), worse.log_prior),
+        log_for=acquittal(totals(fold(rows, better, case.look)), better, rare),
+        phi=1 / unit[-1],
+        words=against(name, canary_errors, canary_requests, baseline_errors, baseline_requests, ratio, case.basis),
+    )
+
+
+def _sum(rows: Sequence[Row], arm: str) -> tuple[int, int]:
+    errors = sum(getattr(row, f"{arm}_errors") for row in rows)
+    return int(errors), int(sum(getattr(row, f"{arm}_requests") for row in rows))
+
+
+def _parts(rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check]) -> list[tuple[float, float, str]]:
+    """Part of the capital, log of what became of it, and words, of everything that holds capital."""
+    capital = {
+        "connections": rules.capital_connections,
+        "accounts": rules.capital_accounts,
+        "share": rules.capital_share,
+    }
+    parts = [(rules.streams[finding.name].capital, finding.log_against, finding.words) for finding in findings]
+    parts += [(capital[check.name], check.log_against, check.words) for check in checks if check.name in capital]
+    return parts
+
+
+def _common_wealth(rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check]) -> float:
+    """Log of the capital of all streams and checks together: the mean of their wealths, by their parts."""
+    terms = [math.log(part) + grown for part, grown, _ in _parts(rules, findings, checks) if part > 0]
+    idle = 1 - rules.committed
+    return log_sum([*terms, math.log(idle)] if idle > 1e-9 else terms)
+
+
+def _decide(
+    case: Case, rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check], log_against: float
+) -> tuple[Action, str, tuple[str, ...]]:
+    line = -math.log(rules.alpha)
+    for check in checks:
+        if check.effect == "convict":
+            return Action.ROLL_BACK, f"{check.words}, at look {case.look}", ()
+    if log_against >= line:
+        _, _, strongest = max(_parts(rules, findings, checks), key=lambda part: math.log(part[0] or 1e-300) + part[1])
+        return Action.ROLL_BACK, convicted(strongest, case.look, log_against, line, case.basis), ()
+    doubts = _doubts(case, rules, findings, checks, log_against)
+    if case.look < rules.bake:
+        return Action.CONTINUE, f"{rules.bake - case.look} of {rules.bake} minutes of bake to go", doubts
+    if not doubts:
+        return Action.PROMOTE, _cleared(rules, findings, case), ()
+    if case.look >= rules.patience:
+        return Action.INCONCLUSIVE, f"not enough evidence after {case.look} minutes: {doubts[0]}", doubts
+    return Action.CONTINUE, doubts[0], doubts
+
+
+def _doubts(
+    case: Case, rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check], log_against: float
+) -> tuple[str, ...]:
+    """Everything that stands in the way of a promotion, in words."""
+    doubts = [check.words for check in checks if check.effect == "hold"]
+    if log_against >= -math.log(rules.alpha) / 2:
+        strongest = max(findings, key=lambda finding: finding.log_against)
+        doubts.append(f"under suspicion: {strongest.words}")
+    for finding in findings:
+        if finding.log_for < -math.log(rules.alpha_promote):
+            doubts.append(doubt(finding, rules.streams[finding.name].bad, _missing(case, rules, finding)))
+    return tuple(doubts)
+
+
+def _missing(case: Case, rules: Rules, finding: StreamFinding) -> tuple[float | None, float]:
+    """The canary requests that a promotion of this stream takes at the rates seen so far, and those in a minute."""
+    rule = rules.streams[finding.name]
+    requests = finding.canary_requests + finding.baseline_requests
+    share = finding.canary_requests / requests if requests else 0.0
+    if not 0 < share < 1:
+        return None, 0.0
+    base = finding.baseline_errors / finding.baseline_requests
+    need = requests_to_acquit(base, share, finding.phi, -math.log(rules.alpha_promote), rule)
+    return need, finding.canary_requests / max(case.look, 1)
+
+
+def _cleared(rules: Rules, findings: Sequence[StreamFinding], case: Case) -> str:
+    bad = ", ".join(f"{finding.words}" for finding in findings)
+    ruled_out = "; ".join(f"{name} {rule.bad:g} times" for name, rule in rules.streams.items())
+    return f"ruled out: {ruled_out}. {bad}, at look {case.look}"
+
+
+def expected_traffic(case: Case, rules: Rules, share: float) -> Traffic:
+    """What a release's traffic will be like if it goes on as in the history; for `sample.announce`."""
+    rates: dict[StreamName, float] = {}
+    phi: dict[StreamName, float] = {}
+    quiet = replace(case, minutes=(), now=case.started)
+    for name in rules.streams:
+        counts = [pair(minute.baseline, name) for minute in case.history]
+        requests = sum(count for count, _ in counts)
+        rates[name] = sum(bad for _, bad in counts) / requests if requests else 0.0
+        phi[name] = 1 / units((), quiet.history, name, case.started, rules.settle, 1)[-1]
+    asked = [minute.baseline.requests or 0 for minute in case.history]
+    return Traffic(sum(asked) / len(asked) if asked else 0.0, share, rates, phi)
