@@ -226,7 +226,7 @@ def test_rules_send_several_groups_through_one_listener() -> None:
     }
     world.call("CreateRule", **rule)
     shown = world.call("DescribeRules", ListenerArn=listener)["Rules"]
-    assert [one["Priority"] for one in shown] == ["default", "10"]
+    assert [one["Priority"] for one in shown] == ["10", "default"]
     with pytest.raises(AwsError, match="PriorityInUse"):
         world.call("CreateRule", **rule)
     assert world.stage.elbv2.group(api).load_balancers == [world.balancer]

@@ -26,10 +26,17 @@ class Elbv2Options:
         provisioning: a new load balancer until it is `active`.
         initial_needs_threshold: whether a new target must pass HealthyThresholdCount checks (API reference), or one
             (Application Load Balancer guide: "it must pass one health check to be considered healthy").
+        propagation: a change of a rule until all nodes of the load balancer act by it; gradual. Not documented.
+        session: mean length of clients' sessions, which target group stickiness holds together.
+        cookie_renewed: whether each answer renews the stickiness cookie, so that a session that goes on never loses it;
+            else it ends when DurationSeconds are over. Not documented.
     """
 
     provisioning: float = 120.0
     initial_needs_threshold: bool = True
+    propagation: float = 10.0
+    session: float = 600.0
+    cookie_renewed: bool = True
 
 
 @dataclass
@@ -108,6 +115,19 @@ class Targets:
             target.checked = True
             checks = group.settings["HealthyThresholdCount"] if self.options.initial_needs_threshold else 1
             self._look(group, target, checks)
+
+    def stop(self, group: TargetGroup) -> None:
+        """End the health checks of a group that no load balancer uses any more; draining targets go on draining."""
+        for target in list(group.targets.values()):
+            if target.state != "draining":
+                target.checked = False
+                target.failures = 0
+                self._enter(group, target, "initial")
+
+    def drop(self, group: TargetGroup) -> None:
+        """The group is deleted, and its targets are gone with it."""
+        for target in list(group.targets.values()):
+            self._forget(group, target)
 
     def deregister(self, group: TargetGroup, target: Target, on_done: Callable[[], None] | None) -> None:
         if on_done:
