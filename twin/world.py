@@ -16,6 +16,7 @@ from twin.errors import AwsError, WorldError
 from twin.kernel.alarms import Alarms
 from twin.kernel.api import WORLD, Call
 from twin.kernel.bus import EventBus
+from twin.kernel.cloudwatch import CloudWatch
 from twin.kernel.functions import Functions
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
@@ -68,13 +69,14 @@ class World:
         self.topics = Topics(kernel, gateway)
         self.parameters = Parameters(kernel, gateway)
         self.machines = Machines(kernel, gateway, self.bus)
-        self.alarms = Alarms(kernel, gateway, self.topics, self.queues, self.bus)
+        self.alarms = Alarms(kernel, self.topics, self.queues, self.bus)
+        self.cloudwatch = CloudWatch(self.alarms)
         self.ec2 = Ec2(kernel, self.bus, self._ec2_options())
         self.autoscaling = AutoScaling(kernel, self.bus, self.ec2, self._autoscaling_options())
         self.elbv2 = Elbv2(kernel, Elbv2Options(**_chosen(self.spec.options.elbv2)), ec2=self.ec2)
         self.ecs = Ecs(kernel, self.bus, self.elbv2, self._ecs_options())
         self.ec2.ecs = self.ecs
-        for api in (self.ec2, self.autoscaling, self.elbv2, self.ecs):
+        for api in (self.cloudwatch, self.ec2, self.autoscaling, self.elbv2, self.ecs):
             gateway.register(api)
         gateway.completed.append(self._provider_changed)
         gateway.iam.names.group_of_instance = self._group_of

@@ -12,6 +12,7 @@ from twin.errors import AwsError
 from twin.kernel.alarms import Alarms
 from twin.kernel.api import Api, Call, Caller, operation
 from twin.kernel.bus import EventBus, Rule, Target
+from twin.kernel.cloudwatch import CloudWatch
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.pattern import EventPattern
@@ -83,7 +84,8 @@ class Account:
         self.queues = Queues(self.kernel, self.gateway, self.workers)
         self.bus = EventBus(self.kernel, self.gateway, self.queues)
         self.topics = Topics(self.kernel, self.gateway)
-        self.alarms = Alarms(self.kernel, self.gateway, self.topics, self.queues, self.bus)
+        self.alarms = Alarms(self.kernel, self.topics, self.queues, self.bus)
+        self.gateway.register(CloudWatch(self.alarms))
         self.functions = LambdaFront()
         self.gateway.register(self.functions)
 

@@ -302,10 +302,11 @@ def test_resource_types_agree_with_the_published_action_tables() -> None:
     for (service, operation), derive in actions._TABLE.items():
         prefix = actions._PREFIXES.get(service, service)
         action = {"Invoke": "InvokeFunction"}.get(operation, operation)
-        if operation.startswith("Transact") or (service, operation) == ("cloudwatch", "PutMetricData"):
-            continue  # judged as its single operations; the new resource type `dataset` is optional
-        types = published[prefix]["Actions"][action.lower()].get("Resources", [])
-        unscoped = derive in (actions._unscoped, actions._ecs_unscoped)
+        if operation.startswith("Transact"):
+            continue  # judged as its single operations
+        types = set(published[prefix]["Actions"][action.lower()].get("Resources", ()))
+        types.discard("dataset")  # of CloudWatch: new and optional
+        unscoped = derive in (actions._unscoped, actions._ecs_unscoped, actions._put_metric_data)
         if bool(types) == unscoped:
             wrong.append(f"{prefix}:{action} {types}")
     assert not wrong

@@ -32,7 +32,7 @@ class Site:
         self.queues = Queues(self.kernel, self.gateway, self.functions)
         self.bus = EventBus(self.kernel, self.gateway, self.queues)
         self.topics = Topics(self.kernel, self.gateway)
-        self.alarms = Alarms(self.kernel, self.gateway, self.topics, self.queues, self.bus)
+        self.alarms = Alarms(self.kernel, self.topics, self.queues, self.bus)
         self.machines = Machines(self.kernel, self.gateway, self.bus)
 
     def deploy(self, template: Path, **parameters: Any) -> Deployment:

@@ -238,6 +238,30 @@ def _put_metric_data(params: Params, _names: Names) -> Iterable[Ask]:
     return [Ask("*", keys={"cloudwatch:namespace": (params["Namespace"],)})]
 
 
+def _alarms(member: str) -> Derive:
+    """The alarms that are named; all of them when none is."""
+
+    def derive(params: Params, names: Names) -> Iterable[Ask]:
+        given = params.get(member) or "*"
+        for name in given if isinstance(given, list) else [given]:
+            yield Ask(names.arn("cloudwatch", f"alarm:{name}"))
+
+    return derive
+
+
+def _put_alarm(params: Params, names: Names) -> Iterable[Ask]:
+    actions = [
+        action
+        for member in ("AlarmActions", "OKActions", "InsufficientDataActions")
+        for action in params.get(member, [])
+    ]
+    yield Ask(
+        names.arn("cloudwatch", f"alarm:{params['AlarmName']}"),
+        keys={"cloudwatch:alarmactions": tuple(actions)} if actions else {},
+        absent=frozenset({"cloudwatch:alarmactions"}),
+    )
+
+
 def _table() -> dict[tuple[str, str], Derive]:
     rows: dict[str, dict[str, Derive]] = {
         "ecs": {
@@ -317,7 +341,14 @@ def _table() -> dict[tuple[str, str], Derive]:
             "SendTaskFailure": _unscoped,
             "SendTaskHeartbeat": _unscoped,
         },
-        "cloudwatch": {"PutMetricData": _put_metric_data},
+        "cloudwatch": {
+            "PutMetricData": _put_metric_data,
+            **dict.fromkeys(["GetMetricData", "GetMetricStatistics", "ListMetrics"], _unscoped),
+            "PutMetricAlarm": _put_alarm,
+            "DescribeAlarms": _alarms("AlarmNames"),
+            "DeleteAlarms": _alarms("AlarmNames"),
+            "SetAlarmState": _alarms("AlarmName"),
+        },
     }
     return {(service, operation): derive for service, row in rows.items() for operation, derive in row.items()}
 

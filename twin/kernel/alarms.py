@@ -1,4 +1,6 @@
-"""CloudWatch metrics and alarms, on the simulated clock.
+"""CloudWatch alarms, and the metrics of the twin's own services, on the simulated clock.
+
+The datapoints are in `MetricStore`, what decides is in `alarm_rules`, the API in `cloudwatch`.
 
 Source: CloudWatch user guide ("Using Amazon CloudWatch alarms": evaluation periods, datapoints to alarm, missing data),
 the metric pages of Lambda, SQS, Step Functions and EventBridge.
@@ -7,39 +9,25 @@ the metric pages of Lambda, SQS, Step Functions and EventBridge.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from twin.errors import AwsError, Unmodelled
-from twin.kernel.api import Api, Call, operation
+from twin.kernel import metric_queries
+from twin.kernel.alarm_rules import COMPARE, MISSING, Rule, State, judge
 from twin.kernel.bus import EventBus
-from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Entry, Kernel
+from twin.kernel.metric_queries import Query
+from twin.kernel.metrics import MINUTE, Metric, MetricStore, Sample
 from twin.kernel.queues import Queues
+from twin.kernel.statistics import statistic
 from twin.kernel.topics import Topics
 
-State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
-Dimensions = tuple[tuple[str, str], ...]
+__all__ = ["Alarm", "Alarms", "Metric"]
 
 _PRINCIPAL = "cloudwatch.amazonaws.com"
-_TICK = 60.0
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-}
-_STATISTICS: Mapping[str, Callable[[list[float]], float]] = {
-    "Sum": sum,
-    "Average": lambda values: sum(values) / len(values),
-    "Maximum": max,
-    "Minimum": min,
-    "SampleCount": lambda values: float(len(values)),
-}
-_MISSING = ("missing", "notBreaching", "breaching", "ignore")
 _EXECUTION_METRICS = {
     "SUCCEEDED": "ExecutionsSucceeded",
     "FAILED": "ExecutionsFailed",
@@ -50,31 +38,22 @@ _WAKING = ("message.dead", "event.dead", "execution.ended", "function.discarded"
 """Notes after which alarms are looked at once more even if the world falls quiet."""
 
 
-@dataclass(frozen=True)
-class Metric:
-    namespace: str
-    name: str
-    dimensions: Dimensions
-
-    @classmethod
-    def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Metric:
-        return cls(namespace, name, tuple(sorted(dimensions.items())))
-
-
 @dataclass
 class Alarm:
     """A metric alarm. `state` is INSUFFICIENT_DATA until the first evaluation.
 
     Attributes:
+        metric: what it watches; None with `queries`, of which the one that is returned is watched.
         to_alarm: DatapointsToAlarm.
         missing: TreatMissingData.
-        alarm_actions, ok_actions: topic ARNs.
+        alarm_actions, ok_actions, insufficient_actions: topic ARNs.
+        state_updated, transitioned: when the state was last set, and when its value last changed.
     """
 
     name: str
     arn: str
     description: str
-    metric: Metric
+    metric: Metric | None
     statistic: str
     period: int
     periods: int
@@ -84,38 +63,35 @@ class Alarm:
     missing: str = "missing"
     alarm_actions: tuple[str, ...] = ()
     ok_actions: tuple[str, ...] = ()
+    insufficient_actions: tuple[str, ...] = ()
+    actions_enabled: bool = True
+    queries: tuple[Query, ...] = ()
     state: State = "INSUFFICIENT_DATA"
     reason: str = "Unchecked: Initial alarm creation"
     since: datetime | None = None
+    configured: datetime | None = None
 
     def __post_init__(self) -> None:
         for what, value, known in (
-            ("statistic", self.statistic, _STATISTICS),
-            ("comparison", self.comparison, _COMPARE),
-            ("TreatMissingData", self.missing, _MISSING),
+            ("comparison", self.comparison, COMPARE),
+            ("TreatMissingData", self.missing, MISSING),
         ):
             if value not in known:
                 raise Unmodelled(f"alarm {self.name}: {what} {value}")
-        if self.period % 60 or self.period < 60:
+        if not self.queries:
+            statistic(self.statistic)
+        if self.period % MINUTE or self.period < MINUTE:
             raise Unmodelled(f"alarm {self.name}: a period of {self.period} s")
+        if any(query.metric and query.period != self.period for query in self.queries):
+            raise Unmodelled(f"alarm {self.name}: metrics of several periods")
 
+    @property
+    def rule(self) -> Rule:
+        return Rule(self.periods, self.to_alarm, self.threshold, self.comparison, self.missing)
 
-@dataclass
-class _Series:
-    """Datapoints of one metric in order of time."""
-
-    times: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-
-    def add(self, at: float, value: float) -> None:
-        index = bisect_left(self.times, at)
-        while index < len(self.times) and self.times[index] == at:
-            index += 1
-        self.times.insert(index, at)
-        self.values.insert(index, value)
-
-    def between(self, start: float, end: float) -> list[float]:
-        return self.values[bisect_left(self.times, start) : bisect_left(self.times, end)]
+    @property
+    def watched(self) -> list[Metric]:
+        return [self.metric] if self.metric else [query.metric for query in self.queries if query.metric]
 
 
 class Invocation(Protocol):
@@ -152,38 +128,54 @@ class FunctionMetrics(Protocol):
     def finished(self) -> list[Callable[[Any], None]]: ...
 
 
-class Alarms(Api):
-    """Amazon CloudWatch: metrics that the twin's services and functions emit, and alarms on them.
-
-    Alarms are evaluated at each full minute over closed minutes.
+@dataclass
+class AlarmOptions:
+    """A world's choices.
 
     Attributes:
+        extra_datapoints: how many datapoints beyond EvaluationPeriods CloudWatch looks back for when some are missing
+            (the user guide's examples say 2, its text that it depends on the alarm's period).
+    """
+
+    extra_datapoints: int = 2
+
+
+class Alarms:
+    """Alarms on what is in the `store`, and the metrics of the twin's services, which it puts there.
+
+    Alarms are evaluated at each full minute over closed minutes, on the datapoints that have arrived by then.
+
+    Attributes:
+        store: every metric's datapoints.
         alarms: by name.
         history: every change of state: (alarm name, at, from, to).
     """
 
-    def __init__(self, kernel: Kernel, gateway: Gateway, topics: Topics, queues: Queues, bus: EventBus) -> None:
-        super().__init__()
-        self.service = "cloudwatch"
+    def __init__(
+        self, kernel: Kernel, topics: Topics, queues: Queues, bus: EventBus, options: AlarmOptions | None = None
+    ) -> None:
         self.kernel = kernel
-        self.gateway = gateway
         self.topics = topics
         self.queues = queues
         self.bus = bus
+        self.options = options or AlarmOptions()
+        self.store = MetricStore(kernel.clock.time)
         self.alarms: dict[str, Alarm] = {}
         self.history: list[tuple[str, datetime, State, State]] = []
-        self._series: dict[Metric, _Series] = {}
         self._awake = False
-        gateway.register(self)
+        self._ticking = False
         kernel.listeners.append(self._noted)
 
     # --- metrics -----------------------------------------------------------------------------------------------------
     def put(self, namespace: str, name: str, dimensions: Mapping[str, str], value: float) -> None:
         """Add a datapoint at the present time; one that crosses an alarm's threshold keeps the world awake for it."""
-        metric = Metric.of(namespace, name, dimensions)
-        self._series.setdefault(metric, _Series()).add(self.kernel.clock.time(), value)
-        watching = [alarm for alarm in self.alarms.values() if alarm.metric == metric]
-        if any(_COMPARE[alarm.comparison](value, alarm.threshold) for alarm in watching):
+        self.record(Metric.of(namespace, name, dimensions), self.kernel.clock.time(), Sample.single(value))
+
+    def record(self, metric: Metric, at: float, sample: Sample) -> None:
+        """Add a set of values of the time `at` (epoch seconds)."""
+        self.store.add(metric, at, sample)
+        watching = [alarm for alarm in self.alarms.values() if metric in alarm.watched]
+        if any(alarm.rule.crosses(sample.high) or alarm.rule.crosses(sample.low) for alarm in watching):
             self._wake()
 
     def watch(self, functions: FunctionMetrics, names: Mapping[str, str]) -> None:
@@ -207,12 +199,7 @@ class Alarms(Api):
 
     def total(self, namespace: str, name: str, dimensions: Mapping[str, str] | None = None) -> float:
         """Sum of all datapoints of a metric; over all dimensions when none are given."""
-        return sum(
-            sum(series.values)
-            for metric, series in self._series.items()
-            if (metric.namespace, metric.name) == (namespace, name)
-            and (dimensions is None or metric == Metric.of(namespace, name, dimensions))
-        )
+        return self.store.total(namespace, name, dimensions)
 
     def _noted(self, entry: Entry) -> None:
         if entry.kind == "execution.ended":
@@ -231,7 +218,7 @@ class Alarms(Api):
 
     def _sample_queues(self) -> None:
         now_ms = round(self.kernel.clock.time() * 1000)
-        watched = {alarm.metric for alarm in self.alarms.values() if alarm.metric.namespace == "AWS/SQS"}
+        watched = {metric for alarm in self.alarms.values() for metric in alarm.watched}
         for queue in self.queues.all:
             for name, value in (
                 ("ApproximateNumberOfMessagesVisible", float(len(queue.waiting))),
@@ -241,16 +228,34 @@ class Alarms(Api):
                 metric = Metric.of("AWS/SQS", name, {"QueueName": queue.name})
                 if metric in watched:
                     # The sample belongs to the minute that ends now.
-                    self._series.setdefault(metric, _Series()).add(self.kernel.clock.time() - 0.001, value)
+                    self.store.add(metric, self.kernel.clock.time() - 0.001, Sample.single(value))
 
     # --- alarms ------------------------------------------------------------------------------------------------------
     def add(self, alarm: Alarm) -> None:
-        if not self.alarms:
-            self._tick_later()
+        """Add an alarm or replace the one of that name, which keeps its state (CloudWatch API: PutMetricAlarm)."""
+        before = self.alarms.get(alarm.name)
+        if before is not None:
+            alarm.state, alarm.reason, alarm.since = before.state, before.reason, before.since
+        alarm.configured = self.kernel.clock.now()
         self.alarms[alarm.name] = alarm
+        if not self._ticking:
+            self._ticking = True
+            self._tick_later()
+
+    def remove(self, name: str) -> None:
+        """Delete an alarm; one that is not there is no error."""
+        self.alarms.pop(name, None)
+
+    def set_state(self, name: str, state: State, reason: str) -> None:
+        """Put an alarm into a state until it is next evaluated; actions are carried out (API: SetAlarmState)."""
+        alarm = self.alarms[name]
+        if state == alarm.state:
+            alarm.reason = reason
+        else:
+            self._change(alarm, state, reason)
 
     def _to_next_minute(self) -> float:
-        return _TICK - math.fmod(self.kernel.clock.time(), _TICK)
+        return MINUTE - math.fmod(self.kernel.clock.time(), MINUTE)
 
     def _tick_later(self) -> None:
         self.kernel.scheduler.call_later(self._to_next_minute(), self._tick, name="cloudwatch:minute", background=True)
@@ -275,39 +280,35 @@ class Alarms(Api):
         if not self.kernel.settled:
             return
         self._sample_queues()
-        for alarm in self.alarms.values():
+        for alarm in list(self.alarms.values()):
             state, reason = self._judge(alarm)
             if state != alarm.state:
                 self._change(alarm, state, reason)
 
     def _datapoints(self, alarm: Alarm) -> list[float | None]:
-        """One value per evaluation period, latest last; None where there is no data."""
-        end = math.floor(self.kernel.clock.time() / 60) * 60
-        series = self._series.get(alarm.metric, _Series())
-        made: list[float | None] = []
-        for index in range(alarm.periods, 0, -1):
-            values = series.between(end - index * alarm.period, end - (index - 1) * alarm.period)
-            made.append(_STATISTICS[alarm.statistic](values) if values else None)
-        return made
+        """One value per period of the evaluation range, latest last; None where there is no data."""
+        end = math.floor(self.kernel.clock.time() / MINUTE) * MINUTE
+        start = end - (alarm.periods + self.options.extra_datapoints) * alarm.period
+        if alarm.metric is not None:
+            query = Query("m", alarm.metric, alarm.statistic, alarm.period, "", "", True)
+            series = metric_queries.series_of(self.store, query, start, end)
+        else:
+            solved = metric_queries.solve(self.store, alarm.queries, start, end)
+            series = next(solved[query.id] for query in alarm.queries if query.returned)
+        return [series.get(stamp) for stamp in range(start, end, alarm.period)]
 
     def _judge(self, alarm: Alarm) -> tuple[State, str]:
-        points = self._datapoints(alarm)
-        present = [point for point in points if point is not None]
-        if not present and alarm.missing == "missing":
-            return "INSUFFICIENT_DATA", "Insufficient Data: no datapoints were received"
-        if not present and alarm.missing == "ignore":
+        verdict = judge(alarm.rule, self._datapoints(alarm))
+        if verdict.state is None:
             return alarm.state, alarm.reason
-        compare = _COMPARE[alarm.comparison]
-        breaching = sum(compare(point, alarm.threshold) for point in present)
-        if alarm.missing == "breaching":
-            breaching += len(points) - len(present)
-        shown = ", ".join(f"{point:g}" for point in present) or "none"
-        crossed = breaching >= alarm.to_alarm
+        if verdict.state == "INSUFFICIENT_DATA":
+            return verdict.state, "Insufficient Data: no datapoints were received"
+        shown = ", ".join(f"{point:g}" for point in verdict.considered) or "none"
         reason = (
-            f"Threshold Crossed: {breaching} out of the last {len(points)} datapoints [{shown}] "
-            f"{'was' if crossed else 'was not'} {alarm.comparison} ({alarm.threshold:g})"
+            f"Threshold Crossed: {verdict.breaching} out of the last {alarm.periods} datapoints [{shown}] "
+            f"{'was' if verdict.state == 'ALARM' else 'was not'} {alarm.comparison} ({alarm.threshold:g})"
         )
-        return ("ALARM" if crossed else "OK"), reason
+        return verdict.state, reason
 
     def _change(self, alarm: Alarm, state: State, reason: str) -> None:
         before, now = alarm.state, self.kernel.clock.now()
@@ -323,7 +324,8 @@ class Alarms(Api):
             "configuration": {"description": alarm.description},
         }
         self.bus.emit("aws.cloudwatch", "CloudWatch Alarm State Change", detail, [alarm.arn])
-        for action in alarm.alarm_actions if state == "ALARM" else alarm.ok_actions if state == "OK" else ():
+        actions = {"ALARM": alarm.alarm_actions, "OK": alarm.ok_actions}.get(state, alarm.insufficient_actions)
+        for action in actions if alarm.actions_enabled else ():
             self._act(alarm, action, state)
 
     def _act(self, alarm: Alarm, topic_arn: str, state: State) -> None:
@@ -333,55 +335,7 @@ class Alarms(Api):
         except AwsError as error:
             self.kernel.note("alarm.silent", f"{alarm.name}: action {topic_arn} failed: {error}", alarm=alarm.name)
 
-    # --- API ---------------------------------------------------------------------------------------------------------
-    @operation("DescribeAlarms", ["AlarmNames", "AlarmNamePrefix", "StateValue"])
-    def describe_alarms(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """CloudWatch API: DescribeAlarms, metric alarms only."""
-        names, prefix, state = params.get("AlarmNames"), params.get("AlarmNamePrefix", ""), params.get("StateValue")
-        chosen = [
-            alarm
-            for name, alarm in sorted(self.alarms.items())
-            if (names is None or name in names) and name.startswith(prefix) and state in (None, alarm.state)
-        ]
-        return {"MetricAlarms": [_described(alarm) for alarm in chosen], "CompositeAlarms": []}
-
-    @operation("PutMetricData", ["Namespace", "MetricData"])
-    def put_metric_data(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """CloudWatch API: PutMetricData, single values at the present time."""
-        if params["Namespace"].startswith("AWS/"):
-            raise AwsError("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
-        for datum in params["MetricData"]:
-            extra = sorted(set(datum) - {"MetricName", "Dimensions", "Value", "Unit"})
-            if extra:
-                raise Unmodelled(f"cloudwatch:PutMetricData: member {extra[0]} of a datum")
-            dimensions = {item["Name"]: item["Value"] for item in datum.get("Dimensions", ())}
-            self.put(params["Namespace"], datum["MetricName"], dimensions, float(datum["Value"]))
-        return {}
-
 
 def _state_detail(state: State, reason: str, at: datetime) -> dict[str, str]:
     stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     return {"value": state, "reason": reason, "timestamp": f"{stamp}+0000"}
-
-
-def _described(alarm: Alarm) -> dict[str, Any]:
-    return {
-        "AlarmName": alarm.name,
-        "AlarmArn": alarm.arn,
-        "AlarmDescription": alarm.description,
-        "ActionsEnabled": True,
-        "OKActions": list(alarm.ok_actions),
-        "AlarmActions": list(alarm.alarm_actions),
-        "StateValue": alarm.state,
-        "StateReason": alarm.reason,
-        "Namespace": alarm.metric.namespace,
-        "MetricName": alarm.metric.name,
-        "Dimensions": [{"Name": name, "Value": value} for name, value in alarm.metric.dimensions],
-        "Statistic": alarm.statistic,
-        "Period": alarm.period,
-        "EvaluationPeriods": alarm.periods,
-        "DatapointsToAlarm": alarm.to_alarm,
-        "Threshold": alarm.threshold,
-        "ComparisonOperator": alarm.comparison,
-        "TreatMissingData": alarm.missing,
-    }

@@ -24,6 +24,7 @@ from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.pattern import EventPattern, PatternError
 from twin.kernel.queues import Queue, Queues, SourceMapping
+from twin.kernel.statistics import BASIC
 from twin.kernel.topics import Topics
 
 Properties = Mapping[str, Any]
@@ -468,6 +469,8 @@ def _alarm(site: Site, logical_id: str, properties: Properties) -> tuple[str, Ma
     dimensions = {item["Name"]: str(item["Value"]) for item in properties.get("Dimensions", ())}
     periods = int(properties["EvaluationPeriods"])
     active = _true(properties.get("ActionsEnabled", True))
+    if properties["Statistic"] not in BASIC:
+        raise Unmodelled(f"template: {logical_id}: statistic {properties['Statistic']}")
     alarm = Alarm(
         name=name,
         arn=site.kernel.arn("cloudwatch", f"alarm:{name}"),
