@@ -206,6 +206,7 @@ def section(name: str) -> str:
         ("`lifecycle_hooks`:", [specs.LifecycleHook]),
         ("Services", [specs.Service]),
         ("`load_balancer`:", [specs.LoadBalancer]),
+        ("`rule`:", [specs.ListenerRule]),
         ("`health_check`:", [specs.HealthCheck]),
         ("Maintenance", [specs.Maintenance]),
         ("Policy", [specs.PolicyDocuments]),

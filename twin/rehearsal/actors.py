@@ -17,7 +17,9 @@ from twin.rehearsal.spec import Actor, WorldSpec
 if TYPE_CHECKING:
     from twin.world import World
 
-_PLACEHOLDER = re.compile(r"\{(execution|host|task|target_group)(?::([^{}]+))?\}")
+_PLACEHOLDER = re.compile(
+    r"\{(execution|host|task|target_group|alternate_target_group|rule|listener|load_balancer)(?::([^{}]+))?\}"
+)
 
 
 def check(spec: WorldSpec, where: str) -> None:
@@ -107,7 +109,11 @@ class Actors:
             "execution": lambda _: self._execution,
             "host": self._host,
             "task": self._task,
-            "target_group": self._target_group,
+            "target_group": lambda name: self._balanced(name, "target_group"),
+            "alternate_target_group": lambda name: self._balanced(name, "alternate"),
+            "rule": lambda name: self._balanced(name, "rule"),
+            "listener": lambda name: self._balanced(name, "listener"),
+            "load_balancer": lambda name: self._balanced(name, "load_balancer"),
         }
         found = look[kind](name)
         if found is None:
@@ -130,9 +136,10 @@ class Actors:
         ]
         return found[position - 1] if 0 < position <= len(found) else None
 
-    def _target_group(self, name: str) -> str | None:
-        keys = [key for key in self._world.fleet.target_groups if name in (key, key.partition("/")[2])]
-        return self._world.fleet.target_groups[keys[0]] if keys else None
+    def _balanced(self, name: str, what: str) -> str | None:
+        """The ARN of one of the things that service `name` (or `cluster/name`) is reached through."""
+        found = [one for key, one in self._world.fleet.balanced.items() if name in (key, key.partition("/")[2])]
+        return getattr(found[0], what) if found else None
 
 
 def _check_states(world: World) -> None:

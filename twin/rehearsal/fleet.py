@@ -15,30 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import WORLD
+from twin.rehearsal.balancers import Balanced, Balancers
 from twin.rehearsal.events import moment_of
 from twin.rehearsal.spec import CapacityProvider, Demand, Group, Service, Task, WorldSpec
 
 if TYPE_CHECKING:
     from twin.world import World
 
-LISTENERS = 40
-"""Services behind one load balancer; AWS allows 50 listeners."""
-FIRST_PORT = 8_000
 _SECURITY_GROUP = "sg-0123456789abcdef0"
 _IMAGE = "ami-0123456789abcdef0"
 
 
 class FleetBuilder:
-    """Builds the fleet of one world; `target_groups` maps `cluster/service` to the ARN of its target group."""
+    """Builds the fleet of one world; `balanced` maps `cluster/service` to what the service is reached through."""
 
     def __init__(self, world: World, spec: WorldSpec) -> None:
         self._world = world
         self._spec = spec
         self._subnets: dict[str, str] = {}
-        self._balancers: list[str] = []
-        self._listeners = 0
+        self._balancers: Balancers
         self._where = ""
-        self.target_groups: dict[str, str] = {}
+        self.balanced: dict[str, Balanced] = {}
 
     def build(self) -> None:
         """Raises WorldError naming the group, service or task that AWS refuses."""
@@ -83,6 +80,8 @@ class FleetBuilder:
         for number, zone in enumerate(self._spec.zones, start=1):
             self._subnets[zone] = f"subnet-{number:017x}"
             self._world.ec2.add_subnet(self._subnets[zone], zone)
+        vpc_id = self._world.ec2.subnets[self._subnets[self._spec.zones[0]]].vpc_id
+        self._balancers = Balancers(self._call, self._subnets, vpc_id)
 
     def _subnet_ids(self, zones: list[str]) -> list[str]:
         return [self._subnets[zone] for zone in zones or self._spec.zones]
@@ -174,9 +173,10 @@ class FleetBuilder:
         balancers = []
         if service.load_balancer:
             port = _balanced_port(service)
-            arn = self._target_group(service, name, port)
-            self.target_groups[f"{cluster}/{name}"] = arn
-            balancers = [{"targetGroupArn": arn, "containerName": name, "containerPort": port}]
+            interfaces = service.network_mode == "awsvpc"
+            found = self._balancers.add(service.load_balancer, name, port, interfaces=interfaces)
+            self.balanced[f"{cluster}/{name}"] = found
+            balancers = [{"targetGroupArn": found.target_group, "containerName": name, "containerPort": port}]
         self._define(service, name, name)
         self._call(
             "ecs",
@@ -199,50 +199,6 @@ class FleetBuilder:
         )
         self._world.settle()
         self._protect(service, name, cluster)
-
-    def _target_group(self, service: Service, name: str, port: int) -> str:
-        balancer = service.load_balancer
-        assert balancer is not None
-        if self._listeners % LISTENERS == 0:
-            self._balancers.append(self._load_balancer())
-        number = self._listeners = self._listeners + 1
-        application = len(self._spec.zones) > 1
-        group = self._call(
-            "elbv2",
-            "CreateTargetGroup",
-            Name=f"{name.replace('_', '-')[:26].rstrip('-')}-{number}",
-            Protocol="HTTP" if application else "TCP",
-            Port=port,
-            VpcId=self._world.ec2.subnets[self._subnets[self._spec.zones[0]]].vpc_id,
-            TargetType="ip" if service.network_mode == "awsvpc" else "instance",
-            HealthCheckIntervalSeconds=balancer.health_check_interval,
-            HealthyThresholdCount=balancer.healthy_threshold,
-            UnhealthyThresholdCount=balancer.unhealthy_threshold,
-            HealthCheckTimeoutSeconds=min(5, balancer.health_check_interval - 1),
-        )["TargetGroups"][0]
-        arn = str(group["TargetGroupArn"])
-        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(balancer.deregistration_delay)}
-        self._call("elbv2", "ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=[delay])
-        self._call(
-            "elbv2",
-            "CreateListener",
-            LoadBalancerArn=self._balancers[-1],
-            Protocol="HTTP" if application else "TCP",
-            Port=FIRST_PORT + number,
-            DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
-        )
-        return arn
-
-    def _load_balancer(self) -> str:
-        """An application load balancer, which needs two zones; in a world of one zone a network load balancer."""
-        answer = self._call(
-            "elbv2",
-            "CreateLoadBalancer",
-            Name=f"world-{len(self._balancers) + 1}",
-            Type="application" if len(self._spec.zones) > 1 else "network",
-            Subnets=list(self._subnets.values()),
-        )
-        return str(answer["LoadBalancers"][0]["LoadBalancerArn"])
 
     def _define(self, demand: Demand, family: str, container: str) -> None:
         self._call(

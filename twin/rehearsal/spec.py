@@ -126,12 +126,41 @@ class Port(Strict):
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
+class ListenerRule(Strict):
+    priority: Annotated[int, Field(ge=1, le=50_000)]
+    host_header: list[str] = []
+    path_pattern: list[str] = []
+
+    @model_validator(mode="after")
+    def _conditions(self) -> ListenerRule:
+        if not self.host_header and not self.path_pattern:
+            raise ValueError("needs host_header, path_pattern or both")
+        return self
+
+
 class LoadBalancer(Strict):
+    """How a service is reached: target groups, and the rule that forwards to them."""
+
     port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     health_check_interval: Annotated[int, Field(ge=5, le=300)] = 10
     healthy_threshold: Annotated[int, Field(ge=2, le=10)] = 2
     unhealthy_threshold: Annotated[int, Field(ge=2, le=10)] = 2
     deregistration_delay: Annotated[int, Field(ge=0, le=3_600)] = 60
+    alternate_target_group: bool = False
+    weights: Annotated[list[Annotated[int, Field(ge=0, le=999)]], Field(min_length=2, max_length=2)] = [100, 0]
+    stickiness: Annotated[Seconds, Field(ge=1, le=604_800)] | None = None
+    listener: Name | None = None
+    rule: ListenerRule | None = None
+
+    @model_validator(mode="after")
+    def _forwards(self) -> LoadBalancer:
+        if "weights" in self.model_fields_set and not self.alternate_target_group:
+            raise ValueError("has weights but no alternate_target_group to share requests with")
+        if not any(self.weights):
+            raise ValueError("has weights that are all 0: what AWS does then is not documented")
+        if self.listener and not self.rule:
+            raise ValueError(f"shares the listener {self.listener}, so it needs a rule")
+        return self
 
 
 class HealthCheck(Strict):
@@ -218,6 +247,8 @@ class Service(Demand):
             raise ValueError("is a DAEMON service: ECS sets its desired_count, leave it out")
         if self.load_balancer and self.network_mode in ("bridge", "host") and not self.ports:
             raise ValueError("has a load_balancer but no ports for it to reach")
+        if self.count > 1 and self.load_balancer and self.load_balancer.rule:
+            raise ValueError("has a rule, which holds for one service, and a count")
         return self
 
 
@@ -485,6 +516,9 @@ class Elbv2Choices(Strict):
 
     provisioning: Seconds | None = None
     initial_needs_threshold: bool | None = None
+    propagation: Seconds | None = None
+    session: Seconds | None = None
+    cookie_renewed: bool | None = None
 
 
 class Options(Strict):
