@@ -119,6 +119,10 @@ def _arn_in(member: str) -> Derive:
     return lambda params, names: [Ask(params[member], absent=_ECS_KEYS)]
 
 
+def _arns_in(member: str) -> Derive:
+    return lambda params, names: [Ask(arn, absent=_ECS_KEYS) for arn in params[member]]
+
+
 # --- the others ------------------------------------------------------------------------------------------------------
 def _ec2_instances(params: Params, names: Names) -> Iterable[Ask]:
     return [Ask(names.arn("ec2", f"instance/{instance}")) for instance in params["InstanceIds"]]
@@ -135,6 +139,19 @@ def _launch_instances(params: Params, names: Names) -> Iterable[Ask]:
     # EC2 Auto Scaling user guide, "Launching instances with synchronous provisioning", prerequisites.
     yield Ask("*", action="ec2:CreateFleet")
     yield Ask("*", action="ec2:DescribeLaunchTemplateVersions")
+
+
+def _create_rule(params: Params, _names: Names) -> Iterable[Ask]:
+    """A rule that is tagged as it is made needs AddTags on the rule, whose id is not known yet."""
+    yield Ask(params["ListenerArn"])
+    if params.get("Tags"):
+        yield Ask(
+            params["ListenerArn"].replace(":listener/", ":listener-rule/") + "/*", action="elasticloadbalancing:AddTags"
+        )
+
+
+def _rule_priorities(params: Params, _names: Names) -> Iterable[Ask]:
+    return [Ask(one["RuleArn"]) for one in params["RulePriorities"]]
 
 
 def _table_arn(name: str, names: Names) -> str:
@@ -301,9 +318,24 @@ def _table() -> dict[tuple[str, str], Derive]:
             ),
             "LaunchInstances": _launch_instances,
         },
-        "elbv2": dict.fromkeys(
-            ["DeregisterTargets", "ModifyTargetGroupAttributes", "RegisterTargets"], _arn_in("TargetGroupArn")
-        ),
+        "elbv2": {
+            **dict.fromkeys(
+                [
+                    "DeleteTargetGroup",
+                    "DeregisterTargets",
+                    "ModifyTargetGroup",
+                    "ModifyTargetGroupAttributes",
+                    "RegisterTargets",
+                ],
+                _arn_in("TargetGroupArn"),
+            ),
+            **dict.fromkeys(["DeleteRule", "ModifyRule"], _arn_in("RuleArn")),
+            **dict.fromkeys(["DeleteListener", "ModifyListener"], _arn_in("ListenerArn")),
+            **dict.fromkeys(["DeleteLoadBalancer", "ModifyLoadBalancerAttributes"], _arn_in("LoadBalancerArn")),
+            **dict.fromkeys(["AddTags", "RemoveTags"], _arns_in("ResourceArns")),
+            "CreateRule": _create_rule,
+            "SetRulePriorities": _rule_priorities,
+        },
         "dynamodb": {
             "GetItem": _dynamodb_item("Key"),
             "PutItem": _dynamodb_item("Item"),
