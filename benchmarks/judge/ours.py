@@ -1,0 +1,366 @@
+"""Caretaker's judge over many runs at once.
+
+The arithmetic is not written again: Numba compiles the code objects of `caretaker.releases.sequential`, `dispersion` and
+`sample`. Only the loops over runs, minutes and looks are here, and tests/bench_judge/test_ours.py holds them to
+`caretaker.releases.judge.judge` itself, look by look, under every disturbance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, TypeAlias
+
+import numba
+import numpy as np
+from caretaker.releases import checks, dispersion, sample, sequential
+from caretaker.releases.model import Rules, StreamName
+from caretaker.releases.sample import RARER, requests_to_find
+from caretaker.releases.sequential import Bets, better_than, worse_than
+from numpy.typing import NDArray
+
+from benchmarks.judge.feed import NEVER, Calls, Floats, Ints, Series
+from benchmarks.judge.streams import HORIZON, PAST, Runs, Shown
+
+Bools: TypeAlias = NDArray[np.bool_]
+HOUR = 60
+RULES = Rules(bake=HOUR, patience=HOUR)
+ALPHAS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Lines that are read off the same evidence, to compare with a rival at its own rate of false rollbacks."""
+
+
+def _compiled(*modules: Any) -> dict[str, Any]:
+    """The functions of these modules, compiled; they find each other, and nothing but their code is changed."""
+    namespace: dict[str, Any] = {}
+    for module in modules:
+        namespace.update(vars(module))
+    names = [
+        n for n, f in namespace.items() if isinstance(f, FunctionType) and f.__module__ in {m.__name__ for m in modules}
+    ]
+    for name in names:
+        namespace[name] = numba.njit(FunctionType(namespace[name].__code__, namespace, name))
+    return namespace
+
+
+_CODE = _compiled(sequential, dispersion, sample)
+_gains, _log_mixture = _CODE["gains"], _CODE["log_mixture"]
+_entering, _log_total = _CODE["entering"], _CODE["log_total"]
+_log_rarity, _acquittal = _CODE["log_rarity"], _CODE["acquittal"]
+_zone_scatter, _rolling_units = _CODE["zone_scatter"], _CODE["rolling_units"]
+LATE_EVERY = sequential.LATE_EVERY
+REACH = 12
+"""Minutes back in which a row can still arrive: longer than any lag and than the time to settle."""
+
+
+@numba.njit
+def _units(requests: Floats, errors: Floats, first: int, settle: int) -> Floats:
+    """1/phi of every run and minute from zone counts of shape (runs, minutes, zones)."""
+    runs, minutes, _ = requests.shape
+    units = np.ones((runs, minutes - first))
+    scatter = np.zeros(minutes)
+    weight = np.zeros(minutes)
+    for run in range(runs):
+        for minute in range(minutes):
+            scatter[minute], weight[minute] = _zone_scatter(requests[run, minute], errors[run, minute])
+        for minute, unit in enumerate(_rolling_units(scatter, weight, first, settle)):
+            units[run, minute] = unit
+    return units
+
+
+@numba.njit
+def _add(stretch: Any, row: Floats, null: float, logs: Floats, excess: Floats) -> bool:
+    """Adds to each bet of a stretch what one row gave it; says whether it gave anything."""
+    tells = row[0] > 0 and row[2] > 0 and row[1] + row[3] > 0
+    if tells:
+        gain = _gains(row[0], row[1], row[2], row[3], row[4], null, logs, excess)
+        for bet in range(len(gain)):
+            stretch[bet] += gain[bet]
+    return tells
+
+
+@numba.njit
+def _against(
+    rows: Floats, done: Ints, early: Floats, partly: Bools, null: float, logs: Floats, excess: Floats, prior: Floats
+) -> Floats:
+    """Log of the evidence against each run's canary at every look.
+
+    Rows have the shape (runs, minutes, 5): canary requests and errors, baseline requests and errors, 1/phi. A row counts
+    from the look `done` on; where `partly`, its `early` form counts at the first look.
+    """
+    runs, minutes, _ = rows.shape
+    path = np.zeros((runs, minutes))
+    for run in range(runs):
+        gained = [[0.0 for _ in prior]]
+        entered = _entering(gained[0], 0)
+        wealth = _total(entered, gained, prior)
+        for look in range(1, minutes + 1):
+            stale = False
+            if (look - 1) // LATE_EVERY >= len(gained):
+                entered = _entering(_sum(entered, gained[-1]), len(gained))
+                gained.append([0.0 for _ in prior])
+                stale = True
+            for minute in range(max(0, look - REACH), look):
+                stretch = minute // LATE_EVERY
+                if done[run, minute] == look and _add(gained[stretch], rows[run, minute], null, logs, excess):
+                    stale = True
+                    if stretch + 1 < len(gained):
+                        entered = _entered_again(gained, prior)
+            if partly[run, look - 1]:
+                kept = gained[-1]
+                gained[-1] = kept.copy()
+                _add(gained[-1], early[run, look - 1], null, logs, excess)
+                path[run, look - 1] = _total(entered, gained, prior)
+                gained[-1] = kept
+                stale = True
+                continue
+            if stale:
+                wealth = _total(entered, gained, prior)
+            path[run, look - 1] = wealth
+    return path
+
+
+@numba.njit
+def _sum(first: Any, second: Any) -> Any:
+    return [one + other for one, other in zip(first, second)]
+
+
+@numba.njit
+def _total(entered: Any, gained: Any, prior: Floats) -> float:
+    return _log_total(_sum(entered, gained[-1]), len(gained), prior)
+
+
+@numba.njit
+def _entered_again(gained: Any, prior: Floats) -> Any:
+    """What lay on each bet as the running stretch began, after a minute of an earlier one has come in."""
+    entered = _entering([0.0 for _ in prior], 0)
+    for start in range(1, len(gained)):
+        entered = _entering(_sum(entered, gained[start - 1]), start)
+    return entered
+
+
+@numba.njit
+def _in_favour(
+    rows: Floats,
+    done: Ints,
+    early: Floats,
+    partly: Bools,
+    look: int,
+    null: float,
+    logs: Floats,
+    excess: Floats,
+    prior: Floats,
+    ignorable: float,
+    parts: Floats,
+) -> Floats:
+    """Log of the evidence for each run's canary at one look."""
+    result = np.zeros(len(rows))
+    for run in range(len(rows)):
+        gained = [0.0 for _ in prior]
+        good = 0.0
+        bad = 0.0
+        for minute in range(look):
+            row = early[run, minute] if minute == look - 1 and partly[run, minute] else rows[run, minute]
+            shown = done[run, minute] <= look or (minute == look - 1 and partly[run, minute])
+            if shown and row[0] > 0 and row[2] > 0:
+                good += (row[0] - row[1]) * row[4]
+                bad += row[1] * row[4]
+                _add(gained, row, null, logs, excess)
+        rare = _log_rarity(good + bad, bad, 1.0, ignorable, parts)
+        result[run] = _acquittal(gained, prior, rare)
+    return result
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One comparison of all runs, as `_against` takes it."""
+
+    rows: Floats
+    done: Ints
+    early: Floats
+    partly: Bools
+
+    def against(self, bets: Bets) -> Floats:
+        """Log of the evidence on these bets, shape (runs, looks)."""
+        return _against(self.rows, self.done, self.early, self.partly, *_arrays(bets))
+
+    def in_favour(self, bets: Bets, look: int, ignorable: float) -> Floats:
+        """Log of the evidence for the canary at a look, shape (runs,)."""
+        parts = np.array([part * ignorable for part in RARER])
+        return _in_favour(self.rows, self.done, self.early, self.partly, look, *_arrays(bets), ignorable, parts)
+
+
+def _arrays(bets: Bets) -> tuple[float, Floats, Floats, Floats]:
+    return bets.null, np.array(bets.logs), np.array(bets.excess), np.array(bets.log_prior)
+
+
+def _seen(series: Series) -> tuple[Floats, Floats]:
+    """What a series is in the end and at its first look: 0 where the datapoint is lost."""
+    there = series.arrival < NEVER
+    return np.where(there, series.final, 0.0), np.where(there, series.first, 0.0)
+
+
+def _pair(shown: Shown, stream: StreamName) -> tuple[Floats, Floats, Floats, Floats, Ints]:
+    """Requests and errors in the end and at the first look (0 where they are not known for sure), and the arrival."""
+    if stream == "slow":
+        (requests, early_requests), (errors, early_errors) = _seen(shown.timed), _seen(shown.errors["slow"])
+        return requests, errors, early_requests, early_errors, shown.timed.arrival
+    parts = (shown.good, shown.errors["5xx"], shown.errors["4xx"])
+    requests, early_requests = _seen(shown.requests)
+    whole = requests == sum(_seen(part)[0] for part in parts)
+    early_whole = early_requests == sum(_seen(part)[1] for part in parts)
+    errors, early_errors = _seen(shown.errors[stream])
+    arrival = shown.requests.arrival
+    for part in parts:
+        arrival = np.maximum(arrival, np.where(_seen(part)[0] > 0, part.arrival, 0))
+    return requests * whole, errors * whole, early_requests * early_whole, early_errors * early_whole, arrival
+
+
+def stream_rows(runs: Runs, stream: StreamName) -> Rows:
+    """The rows of one stream."""
+    units = _units(runs.zones.requests, runs.zones.errors[stream], PAST, RULES.settle)
+    n_c, x_c, early_n_c, early_x_c, arrival_c = _pair(runs.canary, stream)
+    n_b, x_b, early_n_b, early_x_b, arrival_b = _pair(runs.baseline, stream)
+    rows = np.stack([n_c, x_c, n_b, x_b, units], axis=-1)
+    early = np.stack([early_n_c, early_x_c, early_n_b, early_x_b, units], axis=-1)
+    rows[:, : RULES.streams[stream].warm_up, :4] = 0
+    early[:, : RULES.streams[stream].warm_up, :4] = 0
+    partly = np.any(rows != early, axis=-1)
+    done = np.maximum(arrival_c, arrival_b)
+    if runs.cell.disturbance == "missing":
+        done = np.broadcast_to(np.arange(1, HORIZON + 1), partly.shape) + partly
+    return Rows(rows, done, early, partly)
+
+
+def _settled(*columns: Floats) -> Rows:
+    """Rows that count once the metrics have arrived."""
+    rows = np.stack(columns, axis=-1)
+    done = np.broadcast_to(np.arange(1, HORIZON + 1) + RULES.settle, rows.shape[:2])
+    return Rows(rows, done, rows, np.zeros(rows.shape[:2], dtype=bool))
+
+
+def share_rows(runs: Runs) -> Rows:
+    """The rows of the check of the canary's share of requests."""
+    canary, baseline = _seen(runs.canary.requests)[0], _seen(runs.baseline.requests)[0]
+    weight = np.full_like(canary, runs.cell.share)
+    unit = np.minimum(1.0, checks.SHARE_CAP / np.maximum(weight * (canary + baseline), 1e-9))
+    return _settled(weight, canary, 1 - weight, baseline, unit)
+
+
+def account_rows(runs: Runs) -> Rows:
+    """The rows of the check that answers add up."""
+
+    def is_open(shown: Shown) -> Floats:
+        parts = (shown.good, shown.errors["5xx"], shown.errors["4xx"])
+        return (_seen(shown.requests)[0] != sum(_seen(part)[0] for part in parts)).astype(float)
+
+    canary, baseline = _seen(runs.canary.requests)[0], _seen(runs.baseline.requests)[0]
+    both = ((canary > 0) & (baseline > 0)).astype(float)
+    return _settled(both, is_open(runs.canary), both, is_open(runs.baseline), np.ones_like(both))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the judge made of all runs of a cell.
+
+    Attributes:
+        against: log of the common evidence against the release at every look, shape (runs, HORIZON).
+        promoted: whether it is promoted at the end of the hour, if it was not rolled back.
+        announced: canary requests after which the cell's effect was to be found, by run; NaN if never.
+        seen: canary requests that the stream under test had been shown with at every look, shape (runs, HORIZON).
+    """
+
+    against: Floats
+    promoted: Bools
+    announced: Floats
+    seen: Floats
+
+    def calls(self, alpha: float) -> Calls:
+        """Rollbacks at this alpha, and promotions at the end of the hour."""
+        crossed = self.against[:, :HOUR] >= -math.log(alpha)
+        rollback = np.where(crossed.any(1), crossed.argmax(1) + 1, 0)
+        return Calls(rollback, np.where((rollback == 0) & self.promoted, HOUR, 0))
+
+
+def judge_runs(runs: Runs) -> Judged:
+    """The judge with its default rules and an hour's bake, on all runs."""
+    wealth = np.full(runs.served.shape, RULES.capital_connections + 1 - RULES.committed)
+    favour = np.full(len(runs.served), np.inf)
+    tested = None
+    for name, rule in RULES.streams.items():
+        rows = stream_rows(runs, name)
+        tested = rows if tested is None else tested
+        with np.errstate(over="ignore"):
+            wealth += rule.capital * np.exp(np.minimum(rows.against(worse_than(rule.tolerated)), 700.0))
+        favour = np.minimum(favour, rows.in_favour(better_than(rule.bad), HOUR, rule.ignorable))
+    for rows, capital, bets in (
+        (share_rows(runs), RULES.capital_share, checks.TOO_FEW),
+        (account_rows(runs), RULES.capital_accounts, checks.ANY_WORSE),
+    ):
+        wealth += capital * np.exp(np.minimum(rows.against(bets), 700.0))
+    assert tested is not None
+    against = np.log(wealth)
+    promoted = (favour >= -math.log(RULES.alpha_promote)) & (against[:, HOUR - 1] < -math.log(RULES.alpha) / 2)
+    return Judged(against, promoted & _no_hold(runs), _announced(runs, tested), _seen_requests(tested))
+
+
+def _no_hold(runs: Runs) -> Bools:
+    """Runs of which no check stands in the way of a promotion after an hour."""
+    settled = HOUR - RULES.settle
+    rows = account_rows(runs).rows[:, :settled]
+    both = rows[..., 0] > 0
+    left_out = (((rows[..., 1] + rows[..., 3]) > 0) & both).sum(1)
+    accounts = left_out <= np.maximum(2, checks.MANY_LEFT_OUT * both.sum(1))
+    share = share_rows(runs)
+    rows = share.rows[:, :settled]
+    many = Rows(rows, share.done[:, :settled], rows, share.partly[:, :settled])
+    return accounts & (_static(many, checks.TOO_MANY) < -math.log(RULES.alpha))
+
+
+def _static(rows: Rows, bets: Bets) -> Floats:
+    """Log of capital that was spread once over the bets, after all rows."""
+    return _mixtures(rows.rows, *_arrays(bets))
+
+
+@numba.njit
+def _mixtures(rows: Floats, null: float, logs: Floats, excess: Floats, prior: Floats) -> Floats:
+    result = np.zeros(len(rows))
+    for run in range(len(rows)):
+        gained = [0.0 for _ in prior]
+        for minute in range(rows.shape[1]):
+            _add(gained, rows[run, minute], null, logs, excess)
+        result[run] = _log_mixture(gained, prior)
+    return result
+
+
+def _seen_requests(rows: Rows) -> Floats:
+    """Canary requests in the rows that count at each look, cumulated."""
+    runs, minutes, _ = rows.rows.shape
+    shown = np.zeros((runs, minutes + 1))
+    where = np.minimum(rows.done, minutes + 1) - 1
+    known = np.where((rows.rows[..., 2] > 0), rows.rows[..., 0], 0.0)
+    for minute in range(minutes):
+        np.add.at(shown, (np.arange(runs), where[:, minute]), known[:, minute])
+    return shown[:, :minutes].cumsum(1)
+
+
+def _announced(runs: Runs, tested: Rows) -> Floats:
+    """The sample that the judge would have named before the release, from each run's own past."""
+    cell = runs.cell
+    if cell.is_null:
+        return np.full(len(runs.served), np.nan)
+    past = runs.zones.requests[:, :PAST].sum((1, 2))
+    base = runs.zones.errors["5xx"][:, :PAST].sum((1, 2)) / past
+    line = -math.log(RULES.alpha * RULES.streams["5xx"].capital)
+    needs = np.full(len(base), np.nan)
+    for rough in np.unique(two_digits(base)):
+        rate = min(1.0, rough * cell.rate / cell.base) if cell.effect.endswith("x") else cell.rate
+        need = requests_to_find(rate, rough, cell.share, 1.0, line) if rate > rough else None
+        needs[two_digits(base) == rough] = np.nan if need is None else need
+    return needs / tested.rows[:, 0, 4]
+
+
+def two_digits(rates: Floats) -> Floats:
+    """Rates to two significant digits, as one would say them."""
+    scale = 10.0 ** np.floor(np.log10(np.maximum(rates, 1e-12)) - 1)
+    return np.where(rates > 0, np.round(rates / scale) * scale, 0.0)
