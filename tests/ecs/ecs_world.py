@@ -59,7 +59,7 @@ class World:
         self.elbv2 = Elbv2(self.kernel, Elbv2Options())
         self.elbv2.ec2 = self.ec2
         options = {"agent_flaps_per_hour": 0.0, **options}
-        self.ecs = Ecs(self.kernel, self.bus, self.elbv2, EcsOptions(**options))
+        self.ecs = Ecs(self.kernel, self.bus, self.elbv2, EcsOptions(**options), self.gateway)
         self.ec2.ecs = self.ecs
         for api in (self.ecs, self.ec2, self.elbv2):
             self.gateway.register(api)

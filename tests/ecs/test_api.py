@@ -225,7 +225,6 @@ def test_what_is_not_modelled_fails_loudly() -> None:
     world = World(hosts=1)
     world.define("web")
     for operation, params in (
-        ("CreateTaskSet", {"service": "web", "cluster": CLUSTER, "taskDefinition": "web"}),
         ("StartTask", {"containerInstances": ["a"], "taskDefinition": "web"}),
         ("RunTask", {"taskDefinition": "web", "cluster": CLUSTER, "launchType": "FARGATE"}),
         ("RunTask", {"taskDefinition": "web", "cluster": CLUSTER, "enableExecuteCommand": True}),

@@ -246,9 +246,8 @@ def test_both_percents_at_100_are_the_worlds_choice() -> None:
 @pytest.mark.parametrize(
     "configuration",
     [
-        {"strategy": "BLUE_GREEN"},
+        {"earlySuccessCriteria": {"enable": True, "healthyPercent": 100, "sourceServiceRevisionCleanup": "DEFERRED"}},
         {"lifecycleHooks": [{"hookTargetArn": "a", "roleArn": "b", "lifecycleStages": ["PRE_SCALE_UP"]}]},
-        {"alarms": {"alarmNames": ["a"], "enable": True, "rollback": False}},
     ],
 )
 def test_deployments_that_are_not_modelled_fail_loudly(configuration: dict[str, object]) -> None:

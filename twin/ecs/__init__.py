@@ -2,6 +2,6 @@
 
 from twin.ecs.api import Ecs
 from twin.ecs.model import HealthChange, Loss
-from twin.ecs.options import AgentFault, Behaviour, EcsOptions, TaskFault
+from twin.ecs.options import AgentFault, Behaviour, EcsOptions, HookFault, TaskFault
 
-__all__ = ["AgentFault", "Behaviour", "Ecs", "EcsOptions", "HealthChange", "Loss", "TaskFault"]
+__all__ = ["AgentFault", "Behaviour", "Ecs", "EcsOptions", "HealthChange", "HookFault", "Loss", "TaskFault"]

@@ -13,20 +13,22 @@ from typing import Any
 
 from twin.ecs.demand import Demands
 from twin.ecs.engine import Engine
-from twin.ecs.model import HealthChange, Loss
+from twin.ecs.model import HealthChange, Loss, Task
 from twin.ecs.neighbours import Bus, Ec2Instance, LoadBalancing
 from twin.ecs.operations.instances import InstanceOperations
-from twin.ecs.operations.services import ServiceOperations
+from twin.ecs.operations.releases import ReleaseOperations
 from twin.ecs.operations.tagging import TagOperations
+from twin.ecs.operations.task_sets import TaskSetOperations
 from twin.ecs.options import EcsOptions
 from twin.ecs.store import Store
 from twin.kernel.api import Api, Call, Operation
+from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 
 Handler = Callable[[dict[str, Any], Call], dict[str, Any]]
 
 
-class Ecs(ServiceOperations, InstanceOperations, TagOperations, Demands, Api):
+class Ecs(TaskSetOperations, ReleaseOperations, InstanceOperations, TagOperations, Demands, Api):
     """The ECS API of the account, and its service scheduler, agents and clusters.
 
     Attributes:
@@ -37,8 +39,16 @@ class Ecs(ServiceOperations, InstanceOperations, TagOperations, Demands, Api):
 
     service = "ecs"
 
-    def __init__(self, kernel: Kernel, bus: Bus, elbv2: LoadBalancing, options: EcsOptions | None = None) -> None:
-        self.engine = Engine(kernel, bus, elbv2, options or EcsOptions())
+    def __init__(
+        self,
+        kernel: Kernel,
+        bus: Bus,
+        elbv2: LoadBalancing,
+        options: EcsOptions | None = None,
+        gateway: Gateway | None = None,
+    ) -> None:
+        """`gateway`: by which ECS calls listener rules, hooks and alarms; only native releases and alarms need it."""
+        self.engine = Engine(kernel, bus, elbv2, options or EcsOptions(), gateway)
 
     def handlers(self) -> dict[str, tuple[Operation, Handler]]:
         """The operations by name; each takes its token from the account's rate first."""
@@ -74,6 +84,23 @@ class Ecs(ServiceOperations, InstanceOperations, TagOperations, Demands, Api):
     def healthy_count(self, service_arn: str) -> int:
         """The service's tasks that truly serve now: RUNNING, healthy, not being stopped, on an instance that lives."""
         return self.engine.store.services[service_arn].healthy
+
+    def task_of_target(self, target_group_arn: str, target_id: str, port: int) -> Task | None:
+        """The task behind a target, from its registration until its deregistration delay has passed."""
+        return self.engine.targets.get((target_group_arn, target_id, port))
+
+    def revision_of_target(self, target_group_arn: str, target_id: str, port: int) -> str | None:
+        """ARN of the service revision (of an EXTERNAL service: of the task set) whose task is behind a target."""
+        task = self.task_of_target(target_group_arn, target_id, port)
+        if task is None or task.deployment is None:
+            return None
+        task_set = task.deployment.task_set
+        return task_set.arn if task_set is not None else task.deployment.revision.arn
+
+    def task_definition_of_target(self, target_group_arn: str, target_id: str, port: int) -> str | None:
+        """ARN of the task definition of the task behind a target."""
+        task = self.task_of_target(target_group_arn, target_id, port)
+        return task.definition.arn if task is not None else None
 
     # --- called by EC2 -----------------------------------------------------------------------------------------------
     def host_booted(self, instance: Ec2Instance, cluster_name: str) -> None:

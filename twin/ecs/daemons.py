@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twin.ecs import placement
-from twin.ecs.model import Deployment, Host, Service, Task
+from twin.ecs.deployment import Deployment
+from twin.ecs.model import Host, Service, Task
 from twin.ecs.placement import Refusal, Request
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Daemons:
         request = _request(service, deployment)
         reason = placement.refusal(host, request)
         if reason is not None:
-            service.blocked = None
+            service.unblock()
             engine.background(
                 engine.options.placement_retry_most,
                 lambda: engine.scheduler.poke(service),

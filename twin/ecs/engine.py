@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twin.ecs.deployment import Deployment
 from twin.ecs.deployments import Deployments
 from twin.ecs.events import Events
 from twin.ecs.health import Health
 from twin.ecs.hosts import Hosts
 from twin.ecs.lifecycle import Lifecycle
+from twin.ecs.model import Task
+from twin.ecs.native.releases import Releases
 from twin.ecs.neighbours import Bus, LoadBalancing
 from twin.ecs.options import EcsOptions
 from twin.ecs.scheduler import ServiceScheduler
 from twin.ecs.store import Store
+from twin.ecs.tasksets import TaskSets
 from twin.ecs.throttle import Throttle
+from twin.errors import Unmodelled
+from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.scheduler import Timer
 
@@ -22,14 +28,19 @@ from twin.kernel.scheduler import Timer
 class Engine:
     """ECS behind its API."""
 
-    def __init__(self, kernel: Kernel, bus: Bus, elbv2: LoadBalancing, options: EcsOptions) -> None:
+    def __init__(
+        self, kernel: Kernel, bus: Bus, elbv2: LoadBalancing, options: EcsOptions, gateway: Gateway | None = None
+    ) -> None:
         self.kernel = kernel
         self.bus = bus
         self.elbv2 = elbv2
         self.options = options
+        self._gateway = gateway
+        self.targets: dict[tuple[str, str, int], Task] = {}
         self.store = Store()
         self.throttle = Throttle(kernel.clock)
         self.placement_rng = kernel.rng("ecs/placement")
+        self.task_set_tokens: dict[tuple[str, str | None], tuple[dict[str, Any], Deployment]] = {}
         self.run_tokens: dict[tuple[str, str], tuple[dict[str, Any], list[str]]] = {}
         self._ids = kernel.rng("ecs/ids")
         self.events = Events(self)
@@ -37,7 +48,16 @@ class Engine:
         self.lifecycle = Lifecycle(self)
         self.hosts = Hosts(self)
         self.deployments = Deployments(self)
+        self.releases = Releases(self)
+        self.task_sets = TaskSets(self)
         self.scheduler = ServiceScheduler(self)
+
+    @property
+    def gateway(self) -> Gateway:
+        """By which ECS itself calls other services. `Unmodelled` in a world where it has none."""
+        if self._gateway is None:
+            raise Unmodelled("ecs: it calls load balancers, functions and alarms, but was built without a gateway")
+        return self._gateway
 
     @property
     def elapsed(self) -> float:

@@ -6,10 +6,12 @@ instance; service actions and deployment state changes have none. While a world 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from twin.ecs import render
-from twin.ecs.model import Deployment, Host, Service, Task
+from twin.ecs.deployment import Deployment
+from twin.ecs.model import Host, Service, Task
 from twin.kernel.clock import iso
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ class Events:
         body = {"eventType": kind, "eventName": name, "clusterArn": service.cluster.arn, **detail, "createdAt": created}
         self._send("ECS Service Action", body, service.arn)
 
-    def deployment(self, deployment: Deployment, name: str, kind: str = "INFO") -> None:
+    def deployment(self, deployment: Deployment, name: str, kind: str = "INFO", reason: str | None = None) -> None:
+        """An "ECS Deployment State Change": it names neither service deployment nor revision. `reason`: another than
+        the deployment's own."""
         if not self._kernel.settled:
             return
         body = {
@@ -54,9 +58,27 @@ class Events:
             "eventName": name,
             "deploymentId": deployment.id,
             "updatedAt": iso(deployment.updated_at),
-            "reason": deployment.reason,
+            "reason": deployment.reason if reason is None else reason,
         }
         self._send("ECS Deployment State Change", body, deployment.service.arn)
+
+    def hook(self, deployment: Deployment, name: str, hook_id: str, stage: str, expires: datetime) -> None:
+        """An "ECS Hook State Change"; its updatedAt has nine digits of a second."""
+        service = deployment.service
+        now = self._kernel.clock.now()
+        body = {
+            "eventType": "INFO",
+            "eventName": name,
+            "hookId": hook_id,
+            "hookType": "PAUSE",
+            "expiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lifecycleStage": stage,
+            "clusterArn": service.cluster.arn,
+            "serviceArn": service.arn,
+            "serviceDeploymentArn": deployment.arn,
+            "updatedAt": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z",
+        }
+        self._send("ECS Hook State Change", body, deployment.arn)
 
     def message(self, service: Service, text: str) -> None:
         """Add to the events that DescribeServices shows; the same text twice in a row is told once."""

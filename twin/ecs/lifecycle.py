@@ -6,7 +6,8 @@ Task (desiredStatus, stopCode).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twin.ecs import placement
@@ -125,18 +126,19 @@ class Lifecycle:
         self._agent_step(task, self._engine.options.activate, self._running)
 
     def _register_targets(self, task: Task) -> None:
-        service, host = task.service, task.host
-        if service is None or host is None:
+        deployment, host = task.deployment, task.host
+        if deployment is None or host is None:
             return
         elbv2 = self._engine.elbv2
-        for balancer in service.load_balancers:
+        for balancer in deployment.revision.targets:
             target = self._target(task, host, balancer["targetGroupArn"], balancer)
             task.targets.append(target)
-            key = (target.group_arn, target.target_id, target.port)
+            key = target.key
+            self._engine.targets[key] = task
             elbv2.register(*key, host.zone, lambda: answers(task))
             elbv2.on_change(*key, lambda *state: self._engine.health.target_changed(task, *state[:1]))
 
-    def _target(self, task: Task, host: Host, group_arn: str, balancer: dict[str, object]) -> Target:
+    def _target(self, task: Task, host: Host, group_arn: str, balancer: Mapping[str, object]) -> Target:
         port = int(str(balancer["containerPort"]))
         if task.attachment:
             return Target(group_arn, task.attachment["privateIPv4Address"], port)
@@ -211,13 +213,15 @@ class Lifecycle:
         targets, task.targets = task.targets, []
         task.deregistering = len(targets)
 
-        def one_done() -> None:
+        def one_done(target: Target) -> None:
+            if self._engine.targets.get(target.key) is task:
+                del self._engine.targets[target.key]
             task.deregistering -= 1
             if task.deregistering == 0:
                 done()
 
         for target in targets:
-            self._engine.elbv2.deregister(target.group_arn, target.target_id, target.port, one_done)
+            self._engine.elbv2.deregister(*target.key, partial(one_done, target))
 
     def _end_containers(self, task: Task) -> None:
         self._report(task, self._terminate)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from twin.kernel.api import Call
 
 if TYPE_CHECKING:
+    from twin.ecs.deployment import Deployment, Revision
     from twin.ecs.neighbours import Ec2Instance
     from twin.ecs.query import Expression
     from twin.kernel.scheduler import Timer
@@ -26,7 +27,6 @@ LastStatus = Literal[
 ]
 HostStatus = Literal["ACTIVE", "DRAINING", "INACTIVE"]
 ServiceStatus = Literal["ACTIVE", "DRAINING", "INACTIVE"]
-RolloutState = Literal["IN_PROGRESS", "COMPLETED", "FAILED"]
 Tags = dict[str, str]
 
 AGENT_PORTS = ("22", "2375", "2376", "51678", "51679")
@@ -188,35 +188,9 @@ class Target:
     target_id: str
     port: int
 
-
-@dataclass(slots=True, eq=False)
-class Deployment:
-    """A deployment of a rolling service; also one service deployment (`arn`), which keeps its record.
-
-    Attributes:
-        cause: the call that started it.
-        failures: starts and health checks that failed, as the circuit breaker counts them.
-        streak: failed starts in a row, by which the pause between starts grows.
-        not_before: simulated seconds before which no task is started.
-    """
-
-    id: str
-    arn: str
-    revision_arn: str
-    service: Service
-    definition: TaskDefinition
-    cause: Call | None
-    created_at: datetime
-    updated_at: datetime
-    status: Literal["PRIMARY", "ACTIVE", "INACTIVE"] = "PRIMARY"
-    rollout: RolloutState = "IN_PROGRESS"
-    reason: str = ""
-    rollback_of: Deployment | None = None
-    deployment_status: str = "IN_PROGRESS"
-    finished_at: datetime | None = None
-    failures: int = 0
-    streak: int = 0
-    not_before: float = 0.0
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.group_arn, self.target_id, self.port
 
 
 @dataclass(slots=True, eq=False)
@@ -225,8 +199,11 @@ class Service:
 
     Attributes:
         healthy: tasks that truly serve: healthy for ECS, and not dead on an instance that is gone.
+        configuration: `deploymentConfiguration` without the percents, as it was given.
+        deployments: those that have tasks or are to have some; the primary one first.
+        history: every service deployment, oldest first.
+        completed: the last revision that was deployed successfully.
         excess_by: the call because of which there may be more tasks than desired.
-        blocked: why the last placement failed, at which capacity epoch, and when it is tried again.
         rebalance_zone: the zone in which an extra task is started to even out the spread.
     """
 
@@ -253,14 +230,13 @@ class Service:
     tags: Tags = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
     history: list[Deployment] = field(default_factory=list)
-    completed: TaskDefinition | None = None
+    completed: Revision | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     healthy: int = 0
     excess_by: Call | None = None
     steady: bool = False
     impaired: bool = False
     messages: list[tuple[datetime, str, str]] = field(default_factory=list)
-    blocked: Blocked | None = None
     retry: Timer | None = None
     wake: Timer | None = None
     rebalance_zone: str | None = None
@@ -272,7 +248,25 @@ class Service:
 
     @property
     def primary(self) -> Deployment | None:
-        return self.deployments[0] if self.deployments else None
+        """The deployment that is to have the tasks; None for a service without a primary task set."""
+        first = self.deployments[0] if self.deployments else None
+        return first if first is not None and first.status == "PRIMARY" else None
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether its deployments keep their tasks next to each other (native releases, task sets); a rolling one
+        replaces them."""
+        return self.controller == "EXTERNAL" or any(each.native for each in self.deployments)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the last try to place a task of it failed."""
+        return any(each.blocked is not None for each in self.deployments)
+
+    def unblock(self) -> None:
+        """What could not be placed is worth another try now."""
+        for each in self.deployments:
+            each.blocked = None
 
     @property
     def lower_limit(self) -> int:
@@ -283,16 +277,6 @@ class Service:
     def upper_limit(self) -> int:
         """Tasks that may be RUNNING or PENDING: floor(desired x maximumPercent / 100)."""
         return self.desired * self.maximum // 100
-
-
-@dataclass(slots=True)
-class Blocked:
-    """A placement that failed: the reason of the event, and what it needs to be worth another try."""
-
-    reason: str
-    epoch: int
-    pause: float
-    retry_at: float
 
 
 @dataclass(slots=True, eq=False)

@@ -56,6 +56,32 @@ class AgentFault:
 
 
 @dataclass(frozen=True)
+class HookFault:
+    """Trouble with the calls of Lambda lifecycle hooks.
+
+    Attributes:
+        kind: `late` (the call is made `seconds` later) or `doubled` (it is made once more, with the same payload,
+            `seconds` later; that answer is not minded).
+        service: name of a service, or None: all.
+        stage: a lifecycle stage, or None: all.
+        times: how many calls it strikes; None: all.
+        after, until: simulated seconds since the start of the world.
+    """
+
+    kind: Literal["late", "doubled"]
+    service: str | None = None
+    stage: str | None = None
+    seconds: float = 1.0
+    times: int | None = None
+    after: float = 0.0
+    until: float | None = None
+
+    def strikes(self, service: str, stage: str, elapsed: float) -> bool:
+        in_time = elapsed >= self.after and (self.until is None or elapsed < self.until)
+        return in_time and self.service in (None, service) and self.stage in (None, stage)
+
+
+@dataclass(frozen=True)
 class Behaviour:
     """What the application in the containers of a family does, in simulated seconds; None: as `EcsOptions` says.
 
@@ -105,8 +131,25 @@ class EcsOptions:
             defaults (True), or keep their values (False). Unverified.
         redrain_refused: setting a DRAINING instance to DRAINING is an error (True), or accepted (False). Unverified.
         both_percents_100_refused: CreateService and UpdateService refuse minimum and maximum both at 100. Unverified.
+        stage_seconds: what each lifecycle stage of a native deployment takes besides its hooks and bake times.
+        rollback_seconds: from the reason for a rollback until it begins.
+        shift_tries, shift_retry: how often ECS tries to write a listener rule, and the seconds between.
+        shift_hooks: hooks of the traffic shifts run `after` the weights have changed, or `before`. Unverified.
+        rollback_hooks: in a rollback the hooks of both traffic shifts run `always`, or only of those that had `shifted`
+            traffic. Unverified.
+        rollback_hook_failure: a hook that fails in a rollback makes it ROLLBACK_FAILED (`fails`), or is `ignored`.
+            Unverified.
+        hook_id_per_call: each call of a hook that was IN_PROGRESS has another executionId (True), or the same (False).
+            Unverified.
+        alarm_poll: seconds between looks at the alarms of a deployment.
+        alarm_bake: bake time of a rolling deployment with alarms that sets none (AWS: less than 5 minutes).
+        alarm_rollback_sends_failed: SERVICE_DEPLOYMENT_FAILED is sent before the rollback of a native deployment by an
+            alarm. Unverified.
+        breaker_watches_native: the circuit breaker works for native deployments too (API reference: rolling only).
+        first_in_alternate: the tasks of a native service's first revision are in the alternate target group.
+            Unverified.
         behaviours: family of a task definition -> what its application does.
-        task_faults, agent_faults: see there.
+        task_faults, agent_faults, hook_faults: see there.
     """
 
     agent_register: float = 30.0
@@ -139,6 +182,20 @@ class EcsOptions:
     partial_configuration_resets: bool = True
     redrain_refused: bool = False
     both_percents_100_refused: bool = False
+    stage_seconds: float = 5.0
+    rollback_seconds: float = 5.0
+    shift_tries: int = 3
+    shift_retry: float = 10.0
+    shift_hooks: Literal["after", "before"] = "after"
+    rollback_hooks: Literal["always", "shifted"] = "always"
+    rollback_hook_failure: Literal["fails", "ignored"] = "fails"
+    hook_id_per_call: bool = False
+    alarm_poll: float = 15.0
+    alarm_bake: float = 180.0
+    alarm_rollback_sends_failed: bool = False
+    breaker_watches_native: bool = False
+    first_in_alternate: bool = False
     behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
     task_faults: tuple[TaskFault, ...] = field(default=())
     agent_faults: tuple[AgentFault, ...] = field(default=())
+    hook_faults: tuple[HookFault, ...] = field(default=())

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
+from twin.ecs.deployment import Deployment
 from twin.ecs.model import MAX_HOST_PORTS, Constraint, Demand, Host, Service, Task, TaskDefinition
 from twin.ecs.query import compile_expression
 from twin.errors import AwsError
@@ -271,9 +272,16 @@ def _on_host(hosts: Counter[int], task: Task) -> int:
 
 
 def request_for_service(
-    service: Service, definition: TaskDefinition, provider: str | None = None, zone: str | None = None
+    service: Service,
+    definition: TaskDefinition,
+    provider: str | None = None,
+    zone: str | None = None,
+    deployment: Deployment | None = None,
 ) -> Request:
-    network = service.raw.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    given = service.raw.get("networkConfiguration")
+    if deployment is not None and deployment.task_set is not None:
+        given = deployment.revision.network  # task sets have a network of their own
+    network = (given or {}).get("awsvpcConfiguration", {})
     subnets = frozenset(network.get("subnets", ())) if definition.network_mode == "awsvpc" else None
     return Request(
         definition,

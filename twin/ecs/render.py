@@ -10,18 +10,21 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+from twin.ecs.deployment import Deployment
 from twin.ecs.model import (
     AGENT_PORTS,
     CapacityProvider,
     Cluster,
-    Deployment,
     Host,
     Service,
     Tags,
     Task,
     TaskDefinition,
 )
+from twin.ecs.native import revisions
+from twin.ecs.native.describe import configuration
 from twin.ecs.query import AGENT_VERSION
+from twin.ecs.tasksets import shown as task_set
 from twin.kernel.clock import iso
 
 Shown = dict[str, Any]
@@ -310,7 +313,7 @@ def deployment(each: Deployment) -> Shown:
         "id": each.id,
         "status": each.status,
         "taskDefinition": each.definition.arn,
-        "desiredCount": service.desired if each.status == "PRIMARY" else 0,
+        "desiredCount": _desired_of(each),
         "pendingCount": pending,
         "runningCount": running,
         "failedTasks": each.failures,
@@ -322,6 +325,22 @@ def deployment(each: Deployment) -> Shown:
     return {**shown, **_launch(service), **_network(service)}
 
 
+def _desired_of(each: Deployment) -> int:
+    if each.service.side_by_side:
+        return each.wanted
+    return each.service.desired if each.status == "PRIMARY" else 0
+
+
+def _revisions(service: Service) -> list[Shown]:
+    """ECS API: ServiceCurrentRevisionSummary."""
+    found: dict[str, Shown] = {}
+    for each in service.deployments:
+        arn = each.revision.arn
+        requested = _desired_of(each) + (found[arn]["requestedTaskCount"] if arn in found else 0)
+        found[arn] = revisions.summary(service, each.revision, requested)
+    return list(found.values())
+
+
 def _launch(service: Service) -> Shown:
     if service.capacity_strategy:
         return {"capacityProviderStrategy": [dict(item) for item in service.capacity_strategy]}
@@ -331,17 +350,6 @@ def _launch(service: Service) -> Shown:
 def _network(service: Service) -> Shown:
     network = service.raw.get("networkConfiguration")
     return {"networkConfiguration": {"awsvpcConfiguration": dict(network["awsvpcConfiguration"])}} if network else {}
-
-
-def configuration(service: Service) -> Shown:
-    """ECS API: DeploymentConfiguration."""
-    breaker = service.configuration.get("deploymentCircuitBreaker", {"enable": False, "rollback": False})
-    shown: Shown = {"maximumPercent": service.maximum, "minimumHealthyPercent": service.minimum}
-    if service.controller == "ECS":
-        shown["deploymentCircuitBreaker"] = dict(breaker)
-        shown["strategy"] = "ROLLING"
-        shown["bakeTimeInMinutes"] = 0
-    return shown
 
 
 def service(each: Service, *, tags: bool = False) -> Shown:
@@ -383,52 +391,10 @@ def service(each: Service, *, tags: bool = False) -> Shown:
         shown["deploymentController"] = {"type": "ECS"}
         if each.history:
             shown["currentServiceDeployment"] = each.history[-1].arn
+        shown["currentServiceRevisions"] = _revisions(each)
     else:
         shown["deploymentController"] = {"type": each.controller}
-        shown["taskSets"] = [_task_set(each, item) for item in each.deployments]
+        shown["taskSets"] = [task_set(item) for item in each.deployments]
     if tags:
         shown["tags"] = tag_list(each.tags)
-    return shown
-
-
-def _task_set(each: Service, item: Deployment) -> Shown:
-    """ECS API: TaskSet."""
-    running, pending = counts(each.tasks.values())
-    return {
-        "id": item.id,
-        "taskSetArn": each.arn.replace(":service/", ":task-set/") + f"/{item.id}",
-        "serviceArn": each.arn,
-        "clusterArn": each.cluster.arn,
-        "status": "PRIMARY",
-        "taskDefinition": item.definition.arn,
-        "computedDesiredCount": each.desired,
-        "pendingCount": pending,
-        "runningCount": running,
-        "createdAt": item.created_at,
-        "updatedAt": item.updated_at,
-        "loadBalancers": [dict(balancer) for balancer in each.load_balancers],
-        "serviceRegistries": [],
-        "scale": {"value": 100.0, "unit": "PERCENT"},
-        "stabilityStatus": "STEADY_STATE" if each.steady else "STABILIZING",
-        "stabilityStatusAt": item.updated_at,
-        "tags": [],
-        **_launch(each),
-    }
-
-
-def service_deployment(each: Deployment) -> Shown:
-    """ECS API: ServiceDeploymentBrief."""
-    shown: Shown = {
-        "serviceDeploymentArn": each.arn,
-        "serviceArn": each.service.arn,
-        "clusterArn": each.service.cluster.arn,
-        "startedAt": each.created_at,
-        "createdAt": each.created_at,
-        "targetServiceRevisionArn": each.revision_arn,
-        "status": each.deployment_status,
-    }
-    if each.finished_at is not None:
-        shown["finishedAt"] = each.finished_at
-    if each.reason:
-        shown["statusReason"] = each.reason
     return shown

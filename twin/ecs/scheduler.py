@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from twin.ecs import placement
 from twin.ecs.daemons import Daemons
-from twin.ecs.model import Blocked, Cluster, Deployment, Service, Task
+from twin.ecs.deployment import Blocked, Deployment
+from twin.ecs.model import Cluster, Service, Task
 from twin.ecs.placement import Candidates, Refusal, Request
+from twin.ecs.pools import Pool, pools_of
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
@@ -33,10 +35,10 @@ MAX_PROVISIONING = 500
 
 @dataclass
 class View:
-    """A service's tasks as the scheduler sorts them: every task is in one of `keepers`, `leaving` and `stopping`.
+    """A pool's tasks as the scheduler sorts them: every task is in one of `keepers`, `leaving` and `stopping`.
 
     Attributes:
-        keepers: tasks that stay: of the primary deployment, not failing, not on a draining instance.
+        keepers: tasks that stay: of the pool's deployment, not failing, not on a draining instance.
         leaving: tasks to be replaced, as (task, the reason's kind).
         stopping: tasks that ECS stops already.
     """
@@ -79,7 +81,7 @@ class ServiceScheduler:
         """Room may have come up: what could not be placed is tried again."""
         cluster.epoch += 1
         for service in self._engine.store.services_of(cluster):
-            if service.blocked is not None:
+            if service.blocked:
                 self.poke(service)
         if self._waiting.get(cluster.name):
             self._place_soon(cluster)
@@ -94,29 +96,34 @@ class ServiceScheduler:
         else:
             self._stop_pending_on_draining(service)
             self._rebalance(service)
-            view = self.sort(service)
-            self._stop_excess(service, view)
-            self._stop_leaving(service, view)
-            self._start(service, self.sort(service))
+            for pool in pools_of(service):
+                self._evaluate(pool)
         self._settle(service)
 
-    def sort(self, service: Service) -> View:
-        """Sort a service's tasks into what stays, what leaves and what stops."""
+    def _evaluate(self, pool: Pool) -> None:
+        view = self.sort(pool)
+        self._stop_excess(pool, view)
+        self._stop_leaving(pool, view)
+        self._start(pool, self.sort(pool))
+
+    def sort(self, pool: Pool) -> View:
+        """Sort a pool's tasks into what stays, what leaves and what stops."""
         view = View([], [], [])
-        for task in service.tasks.values():
+        for task in pool.tasks:
             if not task.wanted:
                 view.stopping.append(task)
-            elif kind := self._why_leaving(service, task):
+            elif kind := self._why_leaving(pool, task):
                 view.leaving.append((task, kind))
             else:
                 view.keepers.append(task)
         return view
 
-    def _why_leaving(self, service: Service, task: Task) -> str | None:
+    def _why_leaving(self, pool: Pool, task: Task) -> str | None:
         protected = self.protected(task)
         if task.failing:
             return "failing"
-        if task.deployment is not service.primary and not self._engine.deployments.failed(service) and not protected:
+        failed = pool.deployment is not None and pool.deployment.rollout == "FAILED"
+        if task.deployment is not pool.deployment and not failed and not protected:
             return "deployment"
         if task.host is not None and task.host.status == "DRAINING":
             return None if protected and self._engine.options.protection_holds_draining else "draining"
@@ -131,7 +138,7 @@ class ServiceScheduler:
     def _stop(self, task: Task, kind: str) -> None:
         service, deployment = task.service, task.deployment
         assert service is not None
-        cause = service.excess_by
+        cause = deployment.ended_by if deployment is not None and deployment.ended_by else service.excess_by
         if kind == "draining" and task.host is not None:
             cause = task.host.drained_by
         elif kind == "deployment" and service.primary is not None:
@@ -155,16 +162,19 @@ class ServiceScheduler:
             if draining and task.wanted and task.last_status in ("PROVISIONING", "PENDING", "ACTIVATING"):
                 self._stop(task, "draining")
 
-    def _stop_excess(self, service: Service, view: View) -> None:
-        """More tasks stay than are wanted: the desired count fell, a host came back, or zones were evened out."""
-        wanted = service.desired + (1 if service.rebalance_zone else 0)
-        excess = len(view.keepers) - wanted
+    def _wanted(self, pool: Pool) -> int:
+        return pool.desired + (1 if pool.service.rebalance_zone else 0)
+
+    def _stop_excess(self, pool: Pool, view: View) -> None:
+        """More tasks stay than are wanted: the desired count or the deployment's share of it fell, a host came back,
+        or zones were evened out."""
+        excess = len(view.keepers) - self._wanted(pool)
         if excess <= 0:
             return
         free = [task for task in view.keepers if not self.protected(task)]
         unhealthy = [task for task in free if not task.healthy]
         healthy = placement.stop_order([task for task in free if task.healthy], view.active)
-        room = view.healthy - service.lower_limit
+        room = view.healthy - pool.lower_limit
         for task in [*reversed(unhealthy), *healthy][:excess]:
             if task.healthy:
                 if room <= 0:
@@ -174,42 +184,44 @@ class ServiceScheduler:
             view.keepers.remove(task)
             view.stopping.append(task)
 
-    def _stop_leaving(self, service: Service, view: View) -> None:
+    def _stop_leaving(self, pool: Pool, view: View) -> None:
         """Stop what must be replaced, as far as the lower limit allows; what is not healthy does not count for it."""
-        room = view.healthy - service.lower_limit
+        room = view.healthy - pool.lower_limit
         kinds = {task.arn: kind for task, kind in view.leaving}
-        ready = [task for task, kind in view.leaving if not task.healthy and self._may_stop(service, view, task, kind)]
+        ready = [task for task, kind in view.leaving if not task.healthy and self._may_stop(pool, view, task, kind)]
         healthy = placement.stop_order([task for task, _ in view.leaving if task.healthy], view.active)
         for task in [*ready, *healthy[: max(0, room)]]:
             self._stop(task, kinds[task.arn])
 
-    def _may_stop(self, service: Service, view: View, task: Task, kind: str) -> bool:
+    def _may_stop(self, pool: Pool, view: View, task: Task, kind: str) -> bool:
         """Failing tasks that served once are replaced by starting first, where the upper limit leaves room for it."""
         if kind != "failing" or not task.was_healthy:
             return True
-        if sum(each.healthy for each in view.keepers) >= service.desired:
+        if sum(each.healthy for each in view.keepers) >= pool.desired:
             return True
         others_stop = bool(view.stopping)
         first = next(each for each, why in view.leaving if why == "failing" and each.was_healthy)
-        return self._room(service, view) <= 0 and not others_stop and task is first
+        return self._room(pool, view) <= 0 and not others_stop and task is first
 
     # --- starting ----------------------------------------------------------------------------------------------------
-    def _room(self, service: Service, view: View) -> int:
+    def _room(self, pool: Pool, view: View) -> int:
         stopping = len(view.stopping) if self._engine.options.stopping_counts_to_maximum else 0
-        return service.upper_limit - len(view.keepers) - len(view.leaving) - stopping
+        return pool.upper_limit - len(view.keepers) - len(view.leaving) - stopping
 
-    def _start(self, service: Service, view: View) -> None:
-        deployment = service.primary
-        wanted = service.desired + (1 if service.rebalance_zone else 0)
-        count = min(wanted - len(view.keepers), self._room(service, view))
-        if count <= 0 or deployment is None or service.status != "ACTIVE" or deployment.rollout == "FAILED":
+    def _start(self, pool: Pool, view: View) -> None:
+        service, deployment = pool.service, pool.deployment
+        if deployment is None:
+            return
+        wanted = self._wanted(pool)
+        count = min(wanted - len(view.keepers), self._room(pool, view))
+        if count <= 0 or service.status != "ACTIVE" or deployment.rollout == "FAILED":
             if wanted <= len(view.keepers):
-                service.blocked = None
+                deployment.blocked = None
             return
         if deployment.not_before > self._engine.elapsed:
             self._retry(service, deployment.not_before - self._engine.elapsed)
             return
-        blocked = service.blocked
+        blocked = deployment.blocked
         if blocked and blocked.epoch == service.cluster.epoch and blocked.retry_at > self._engine.elapsed:
             return
         self._place_tasks(service, deployment, count, view)
@@ -218,20 +230,22 @@ class ServiceScheduler:
         engine = self._engine
         pools: dict[str | None, Candidates] = {}
         active = view.active
+        own = deployment.task_set is not None  # task sets have a strategy of their own
+        strategy = [dict(item) for item in deployment.revision.capacity_strategy] if own else service.capacity_strategy
         providers = Counter(task.capacity_provider for task in active)
         started: list[Task] = []
         for _ in range(count):
-            provider = self.pick_provider(service.capacity_strategy, providers)
+            provider = self.pick_provider(strategy, providers)
             if provider not in pools:
                 request = placement.request_for_service(
-                    service, deployment.definition, provider, service.rebalance_zone
+                    service, deployment.definition, provider, service.rebalance_zone, deployment
                 )
                 hosts = engine.store.cluster_hosts[service.cluster.name]
                 pools[provider] = placement.candidates(hosts, request, active)
             pool = pools[provider]
             host = placement.choose(pool, engine.placement_rng)
             if host is None and (provider is None or service.rebalance_zone or not self._may_wait(service.cluster)):
-                self._blocked(service, pool.refusal)
+                self._blocked(deployment, pool.refusal)
                 break
             task = self.new_task(
                 service.cluster,
@@ -249,7 +263,7 @@ class ServiceScheduler:
                 engine.lifecycle.place(task, host)
                 placement.took(pool, host)
         else:
-            service.blocked = None
+            deployment.blocked = None
         if started:
             ids = " ".join(f"(task {task.id})" for task in started)
             engine.events.message(service, f"has started {len(started)} tasks: {ids}.")
@@ -348,7 +362,9 @@ class ServiceScheduler:
 
     def request_of(self, task: Task) -> Request:
         if task.service is not None:
-            return placement.request_for_service(task.service, task.definition, task.capacity_provider)
+            return placement.request_for_service(
+                task.service, task.definition, task.capacity_provider, deployment=task.deployment
+            )
         return Request(task.definition, task.group, task.constraints, task.strategies, provider=task.capacity_provider)
 
     def _retry_waiting(self, cluster: Cluster) -> None:
@@ -368,13 +384,13 @@ class ServiceScheduler:
         self._engine.background(options.placement_retry, again, f"ecs.place:{cluster.name}")
 
     # --- failed placement --------------------------------------------------------------------------------------------
-    def _blocked(self, service: Service, why: Refusal) -> None:
-        options = self._engine.options
-        same = service.blocked is not None and service.blocked.reason == why.reason
+    def _blocked(self, deployment: Deployment, why: Refusal) -> None:
+        options, service = self._engine.options, deployment.service
+        before = deployment.blocked
         pause = options.placement_retry
-        if same and service.blocked is not None:
-            pause = min(options.placement_retry_most, service.blocked.pause * 2)
-        service.blocked = Blocked(why.reason, service.cluster.epoch, pause, self._engine.elapsed + pause)
+        if before is not None and before.reason == why.reason:
+            pause = min(options.placement_retry_most, before.pause * 2)
+        deployment.blocked = Blocked(why.reason, service.cluster.epoch, pause, self._engine.elapsed + pause)
         self.report_blocked(service, why)
         if service.rebalance_zone:
             service.rebalance_zone = None
@@ -404,8 +420,11 @@ class ServiceScheduler:
             )
 
     def _retry(self, service: Service, seconds: float) -> None:
-        if service.retry is not None:
-            service.retry.cancel()
+        pending = service.retry
+        if pending is not None and not pending.cancelled:
+            if len(service.deployments) > 1 and service.side_by_side and pending.when <= self._engine.elapsed + seconds:
+                return  # another deployment of the service is to be tried earlier: all are looked at then
+            pending.cancel()
         service.retry = self._engine.background(seconds, lambda: self.evaluate(service), f"ecs.retry:{service.name}")
 
     # --- steady state, zones -----------------------------------------------------------------------------------------
@@ -413,26 +432,33 @@ class ServiceScheduler:
         if service.status == "DRAINING" and not service.tasks:
             service.status = "INACTIVE"
             self._engine.store.remove_service(service)
+            self._engine.releases.gone(service)
             return
-        view = self.sort(service)
+        pools = pools_of(service)
         steady = (
-            not view.leaving
-            and not view.stopping
-            and len(view.keepers) == service.desired
-            and view.healthy == service.desired
+            (bool(pools) or not service.desired)
+            and all(self.is_steady(pool) for pool in pools)
             and service.rebalance_zone is None
+            and not self._engine.releases.running(service)
         )
         if steady and not service.steady:
             self._engine.events.action(service, "SERVICE_STEADY_STATE")
             self._engine.events.message(service, "has reached a steady state.")
         service.steady = steady
         self._engine.deployments.check(service)
+        self._engine.releases.tasks_changed(service)
         if steady and service.rebalance_check is None and self._uneven(service):
             options = self._engine.options
             name = f"ecs.rebalance:{service.name}"
             service.rebalance_check = self._engine.background(
                 options.rebalance_after, lambda: self._check_zones(service), name
             )
+
+    def is_steady(self, pool: Pool) -> bool:
+        """Whether a pool has its tasks, all of them healthy, and no other."""
+        view = self.sort(pool)
+        moving = view.leaving or view.stopping
+        return not moving and len(view.keepers) == pool.desired and view.healthy == pool.desired
 
     def _check_zones(self, service: Service) -> None:
         service.rebalance_check = None
@@ -449,8 +475,9 @@ class ServiceScheduler:
         """Once the extra task of a rebalancing is healthy it is one too many, and the fullest zone loses one."""
         if service.rebalance_zone is None:
             return
-        view = self.sort(service)
-        if view.leaving or len(view.keepers) < service.desired:
+        view = self.sort(pools_of(service)[0])
+        several = service.side_by_side and len(service.deployments) > 1
+        if view.leaving or len(view.keepers) < service.desired or several:
             service.rebalance_zone = None  # there is other work now; the spread is looked at again in steady state
         elif len(view.keepers) > service.desired and all(task.healthy for task in view.keepers):
             service.rebalance_zone = None

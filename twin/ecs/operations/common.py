@@ -6,12 +6,14 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from twin.ecs.engine import Engine
 from twin.ecs.model import Tags
 from twin.ecs.store import Index, Numbered
 from twin.errors import AwsError, Unmodelled
+
+if TYPE_CHECKING:
+    from twin.ecs.engine import Engine
 
 Params = dict[str, Any]
 T = TypeVar("T", bound=Numbered)

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from twin.ecs import placement, render
 from twin.ecs.model import Cluster, Service, TaskDefinition
+from twin.ecs.native import settings
 from twin.ecs.operations.common import Operations, Params, at_most, included, invalid, missing, only, page, tags_of
 from twin.ecs.operations.tasks import TaskOperations, check_network
-from twin.ecs.store import Index
+from twin.ecs.tasksets import Wanted
 from twin.errors import AwsError, Unmodelled
 from twin.kernel.api import Call, operation
 
 DESCRIBE_LIMIT = 10
 LIST_SIZE = 10
-DEPLOYMENTS_SIZE = 20
 MAX_TASKS = 5000
 _CREATE = [
     "cluster",
@@ -60,13 +60,6 @@ _UPDATE = [
     "propagateTags",
     "loadBalancers",
 ]
-_CONFIGURATION = (
-    "deploymentCircuitBreaker",
-    "maximumPercent",
-    "minimumHealthyPercent",
-    "strategy",
-    "bakeTimeInMinutes",
-)
 _SETTINGS = (
     "minimum",
     "maximum",
@@ -113,24 +106,6 @@ class ServiceOperations(TaskOperations, Operations):
             else:
                 found.append(render.service(service, tags=tags))
         return {"services": found, "failures": failures}
-
-    @operation("ListServiceDeployments", ["service", "cluster", "status", "createdAt", "nextToken", "maxResults"])
-    def list_service_deployments(self, params: Params, call: Call) -> Params:
-        cluster = self.engine.store.cluster(params.get("cluster"))
-        service = self._service(cluster, params["service"])
-        if service.controller != "ECS":
-            raise AwsError("UnsupportedFeatureException", "The service does not use the ECS deployment controller.")
-        statuses = params.get("status")
-        created = params.get("createdAt") or {}
-        index: Index[_Record] = Index()
-        # the newest first
-        for number, deployment in enumerate(reversed(service.history), 1):
-            early = "after" in created and deployment.created_at < created["after"]
-            late = "before" in created and deployment.created_at > created["before"]
-            if (not statuses or deployment.deployment_status in statuses) and not early and not late:
-                index.add(_Record(number, render.service_deployment(deployment)))
-        found, token = page(index, params, lambda item: item.shown, size=DEPLOYMENTS_SIZE)
-        return {"serviceDeployments": found, **token}
 
     def _service(self, cluster: Cluster, reference: str) -> Service:
         service = self.engine.store.find_service(cluster, reference)
@@ -179,18 +154,29 @@ class ServiceOperations(TaskOperations, Operations):
         if definition is not None:
             self._set_network(service, params, definition)
             self._set_balancers(service, params, definition)
+        settings.check_balancers(service.load_balancers, service.configuration.get("strategy", "ROLLING"))
         self._set_plain(service, params)
         engine.store.add_service(service)
         if definition is not None:
-            deployment = engine.deployments.begin(service, definition, call)
-            if controller != "ECS":
-                deployment.rollout = "COMPLETED"
+            self._first_deployment(service, definition, call)
         return {"service": render.service(service)}
+
+    def _first_deployment(self, service: Service, definition: TaskDefinition, call: Call) -> None:
+        engine = self.engine
+        if service.controller == "EXTERNAL":  # the builder of a world gives it its first task set at once
+            network, balancers = service.raw.get("networkConfiguration"), service.load_balancers
+            launch, capacity = service.launch_type, service.capacity_strategy
+            wanted = Wanted(definition, 100.0, balancers, network, launch, capacity, None, {})
+            engine.task_sets.make_primary(engine.task_sets.create(service, wanted, call))
+            return
+        deployment = engine.deployments.begin(service, definition, call)
+        if service.controller != "ECS":
+            deployment.rollout = "COMPLETED"
+            deployment.task_set = engine.task_sets.record(deployment)
 
     def _definition_for(self, params: Params, controller: str, call: Call) -> TaskDefinition | None:
         if params.get("taskDefinition"):
-            # on AWS an EXTERNAL service gets its tasks by CreateTaskSet, which is not modelled: only the builder of a
-            # world may give it a task definition
+            # an EXTERNAL service gets its tasks by CreateTaskSet: only the builder of a world may take the short way
             if controller == "EXTERNAL" and call.caller.kind != "world":
                 raise invalid("TaskDefinition must not be specified for the EXTERNAL deployment controller.")
             return self.definition_named(params["taskDefinition"])
@@ -230,12 +216,8 @@ class ServiceOperations(TaskOperations, Operations):
     # --- members that create and update share ------------------------------------------------------------------------
     def _set_configuration(self, service: Service, given: Params, *, whole: bool) -> None:
         """deploymentConfiguration. `whole`: members left out return to their defaults."""
-        for name, value in given.items():
-            if name not in _CONFIGURATION and value not in (None, [], {}):
-                if name == "alarms" and not value.get("enable"):
-                    continue
-                raise Unmodelled(f"ecs: deploymentConfiguration.{name}={value!r} is not modelled")
-        only(given, "strategy", ("ROLLING",), "ecs: deploymentConfiguration")
+        after = settings.merged({} if whole else service.configuration, given)
+        settings.check({**given, **after}, service.controller, service.strategy)
         percents = [given.get("minimumHealthyPercent"), given.get("maximumPercent")]
         if service.controller != "ECS" and any(value is not None for value in percents):
             raise invalid(f"Deployment configuration is not supported with the {service.controller} controller.")
@@ -244,10 +226,7 @@ class ServiceOperations(TaskOperations, Operations):
         if breaker is not None and service.controller != "ECS":
             raise invalid("Deployment circuit breaker is only supported with the ECS deployment controller.")
         service.minimum, service.maximum = minimum, maximum
-        if breaker is not None:
-            service.configuration["deploymentCircuitBreaker"] = dict(breaker)
-        elif whole:
-            service.configuration.pop("deploymentCircuitBreaker", None)
+        service.configuration = after
 
     def _percents(self, service: Service, given: list[int | None], *, whole: bool) -> tuple[int, int]:
         defaults = _DEFAULTS[service.strategy]
@@ -286,12 +265,9 @@ class ServiceOperations(TaskOperations, Operations):
         if balancers is None:
             return
         for item in balancers:
-            if item.get("loadBalancerName") or not item.get("targetGroupArn") or item.get("advancedConfiguration"):
-                raise Unmodelled("ecs: load balancers other than plain target groups are not modelled")
-            container, port = item.get("containerName"), item.get("containerPort")
-            ports = {(mapping.container, mapping.container_port) for mapping in definition.ports}
-            if (container, port) not in ports:
-                raise invalid(f"The container {container} does not have a container port {port} defined.")
+            if item.get("loadBalancerName") or not item.get("targetGroupArn"):
+                raise Unmodelled("ecs: load balancers other than target groups are not modelled")
+            check_port(definition, item)
         service.load_balancers = [dict(item) for item in balancers]
 
     def _set_plain(self, service: Service, params: Params) -> None:
@@ -322,7 +298,7 @@ class ServiceOperations(TaskOperations, Operations):
             service.desired = params["desiredCount"]
             service.excess_by = call
             engine.events.action(service, "SERVICE_DESIRED_COUNT_UPDATED", desiredCount=service.desired)
-        service.blocked = None
+        service.unblock()
         if deploys and definition is not None:
             engine.deployments.begin(service, definition, call)
         engine.scheduler.poke(service)
@@ -336,6 +312,7 @@ class ServiceOperations(TaskOperations, Operations):
         if definition is not None:
             self._set_network(service, params, definition)
             self._set_balancers(service, params, definition)
+        settings.check_balancers(service.load_balancers, service.configuration.get("strategy", "ROLLING"))
         self._set_plain(service, params)
         if params.get("availabilityZoneRebalancing"):
             service.az_rebalancing = params["availabilityZoneRebalancing"]
@@ -391,8 +368,17 @@ class ServiceOperations(TaskOperations, Operations):
         service.status = "DRAINING"
         service.desired = 0
         service.excess_by = call
+        self.engine.releases.deleted(service, call)
         self.engine.scheduler.poke(service)
         return {"service": render.service(service)}
+
+
+def check_port(definition: TaskDefinition, balancer: Params) -> None:
+    """InvalidParameterException for a load balancer whose container port the task definition does not have."""
+    container, port = balancer.get("containerName"), balancer.get("containerPort")
+    ports = {(mapping.container, mapping.container_port) for mapping in definition.ports}
+    if (container, port) not in ports:
+        raise invalid(f"The container {container} does not have a container port {port} defined.")
 
 
 @contextmanager
@@ -405,9 +391,3 @@ def _all_or_nothing(service: Service) -> Iterator[None]:
         for name, value in before.items():
             setattr(service, name, value)
         raise
-
-
-class _Record:
-    def __init__(self, number: int, shown: Params) -> None:
-        self.number = number
-        self.shown = shown

@@ -1,0 +1,1 @@
+"""ECS's native deployments: service revisions, blue/green, linear and canary releases, hooks, alarms and rollback."""
