@@ -74,7 +74,7 @@ class World:
         self.ec2 = Ec2(kernel, self.bus, self._ec2_options())
         self.autoscaling = AutoScaling(kernel, self.bus, self.ec2, self._autoscaling_options())
         self.elbv2 = Elbv2(kernel, Elbv2Options(**_chosen(self.spec.options.elbv2)), ec2=self.ec2)
-        self.ecs = Ecs(kernel, self.bus, self.elbv2, self._ecs_options())
+        self.ecs = Ecs(kernel, self.bus, self.elbv2, self._ecs_options(), gateway)
         self.ec2.ecs = self.ecs
         for api in (self.cloudwatch, self.ec2, self.autoscaling, self.elbv2, self.ecs):
             gateway.register(api)
