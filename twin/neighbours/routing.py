@@ -32,6 +32,8 @@ from twin.errors import Unmodelled
 
 Weights = Mapping[str, float]
 _EVER = -math.inf
+_INSTANT = 0.001
+"""Seconds of propagation below which it counts as none: a mean over less is no longer exact in floating point."""
 _NOBODY: Weights = {}
 
 
@@ -115,7 +117,7 @@ class Course:
     """
 
     def __init__(self, routing: Routing, *, propagation: float, session: float, renewed: bool) -> None:
-        self.propagation = propagation
+        self.propagation = propagation if propagation >= _INSTANT else 0.0
         self.session = session
         self.renewed = renewed
         self._epochs: list[_Epoch] = []
