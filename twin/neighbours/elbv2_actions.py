@@ -3,7 +3,7 @@
 Source: ELBv2 API (Action, ForwardActionConfig, TargetGroupTuple, TargetGroupStickinessConfig, RedirectActionConfig,
 FixedResponseActionConfig, AuthenticateOidcActionConfig, AuthenticateCognitoActionConfig); Application Load Balancer
 guide ("Action types for listener rules", "Quotas"). That a forward to one group is returned in both forms, and with
-weight 1, is how AWS answers; so are the defaults of redirects and authentication.
+weight 1, and the defaults of redirects are observed answers, not documented.
 """
 
 from __future__ import annotations
