@@ -13,7 +13,7 @@ from typing import Any
 
 from twin.ecs import Behaviour, Ecs, EcsOptions
 from twin.errors import AwsError, WorldError
-from twin.kernel.alarms import Alarms
+from twin.kernel.alarms import Alarms, CloudWatchOptions
 from twin.kernel.api import WORLD, Call
 from twin.kernel.bus import EventBus
 from twin.kernel.cloudwatch import CloudWatch
@@ -30,8 +30,12 @@ from twin.neighbours.ec2 import Ec2, Ec2Options
 from twin.neighbours.elbv2 import Elbv2
 from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import faults
+from twin.rehearsal.fields import Strict
 from twin.rehearsal.fleet import FleetBuilder
-from twin.rehearsal.spec import Strict, WorldSpec
+from twin.rehearsal.spec import WorldSpec
+from twin.rehearsal.traffic import traffic_of
+from twin.traffic.model import TrafficOptions
+from twin.traffic.traffic import Traffic
 
 PROJECT = Path(__file__).resolve().parents[1]
 """Where template.yaml, functions/ and worlds/ are."""
@@ -69,7 +73,8 @@ class World:
         self.topics = Topics(kernel, gateway)
         self.parameters = Parameters(kernel, gateway)
         self.machines = Machines(kernel, gateway, self.bus)
-        self.alarms = Alarms(kernel, self.topics, self.queues, self.bus)
+        watching = CloudWatchOptions(**_chosen(self.spec.options.cloudwatch))
+        self.alarms = Alarms(kernel, self.topics, self.queues, self.bus, watching)
         self.cloudwatch = CloudWatch(self.alarms)
         self.ec2 = Ec2(kernel, self.bus, self._ec2_options())
         self.autoscaling = AutoScaling(kernel, self.bus, self.ec2, self._autoscaling_options())
@@ -141,8 +146,16 @@ class World:
         if self.kernel.clock.elapsed:
             raise RuntimeError("the fleet took simulated time to build")
         faults.strike(self)
+        self._start_traffic()
         self.kernel.timeline.clear()
         self.kernel.settled = True
+
+    def _start_traffic(self) -> None:
+        if self.spec.traffic is None:
+            return
+        options = TrafficOptions(**_chosen(self.spec.options.traffic))
+        traffic = traffic_of(self.spec.traffic, self)
+        Traffic(self.kernel, self.elbv2, self.ecs, self.alarms.store, traffic, options).start()
 
     def settle(self) -> None:
         """Let everything that is due at this very moment happen."""

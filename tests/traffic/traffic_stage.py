@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from twin.kernel.alarms import AlarmOptions, Alarms
+from twin.kernel.alarms import Alarms
 from twin.kernel.api import Caller
 from twin.kernel.bus import EventBus
-from twin.kernel.cloudwatch import CloudWatch, CloudWatchOptions
+from twin.kernel.cloudwatch import CloudWatch
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.queues import Queues
@@ -43,8 +43,8 @@ class Stage:
         self.queues = Queues(self.kernel, self.gateway, Nobody())
         self.bus = EventBus(self.kernel, self.gateway, self.queues)
         self.topics = Topics(self.kernel, self.gateway)
-        self.alarms = Alarms(self.kernel, self.topics, self.queues, self.bus, AlarmOptions())
-        self.cloudwatch = CloudWatch(self.alarms, CloudWatchOptions())
+        self.alarms = Alarms(self.kernel, self.topics, self.queues, self.bus)
+        self.cloudwatch = CloudWatch(self.alarms)
         self.ec2 = Ec2(self.kernel, self.bus)
         self.elbv2 = Elbv2(self.kernel, Elbv2Options(propagation=propagation, session=0.0), ec2=self.ec2)
         for api in (self.cloudwatch, self.ec2, self.elbv2):
@@ -113,10 +113,11 @@ class Stage:
         return made
 
     def run(self, seconds: float) -> None:
-        """Let simulated time pass, background work included."""
+        """Let simulated time pass, background work included, also what is due at the very end."""
         until = self.kernel.clock.elapsed + seconds
-        self.kernel.scheduler.call_at(until, lambda: None, name="until")
-        self.kernel.scheduler.run(until)
+        for _ in range(2):
+            self.kernel.scheduler.call_at(until, lambda: None, name="until")
+            self.kernel.scheduler.run(until)
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def dimensions(self, group: str | None = None, zone: str | None = None) -> dict[str, str]:

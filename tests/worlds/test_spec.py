@@ -12,12 +12,15 @@ from pydantic import BaseModel
 
 from twin.ecs.options import EcsOptions
 from twin.errors import WorldError
+from twin.kernel.alarms import CloudWatchOptions
 from twin.neighbours.ec2 import Ec2Options
 from twin.neighbours.groups import AutoScalingOptions
 from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import spec as specs
+from twin.rehearsal import traffic_spec
 from twin.rehearsal.durations import seconds, show
 from twin.rehearsal.loading import load_world, world_of
+from twin.traffic.model import TrafficOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
@@ -26,6 +29,11 @@ HOST = "i-0a1b2c3d4e5f60001"
 
 def minimal(**fields: Any) -> dict[str, Any]:
     return {"groups": [{"name": "hosts", "desired_capacity": 3, "instances": [HOST]}], **fields}
+
+
+def with_traffic(**fields: Any) -> dict[str, Any]:
+    service = {"name": "web", "load_balancer": {}, "ports": [{"container": 80}]}
+    return minimal(services=[service], traffic={"requests": [{"service": "web", "per_minute": 60}], **fields})
 
 
 def load(data: Any) -> specs.WorldSpec:
@@ -107,6 +115,19 @@ def test_lengths_for_people() -> None:
         (minimal(options={"ecs": {"agent_registr": 1}}), ["options.ecs.agent_registr", '"agent_register"']),
         (minimal(options={"api_latency": "quick"}), ["options.api_latency", '"quick"']),
         (minimal(tasks=[{"family": "job", "instance": "i-0a1b2c3d4e5f60009"}]), ["tasks[0].instance"]),
+        (minimal(traffic={}), ["traffic.requests"]),
+        (minimal(traffic={"requests": [{"service": "web", "per_minute": 5}]}), ["requests[0].service", "fleet/web"]),
+        (minimal(traffic={"requests": [{"service": "w", "per_minute": -1}]}), ["traffic.requests[0].per_minute", "-1"]),
+        (with_traffic(behaviours=[{"task_definition": "api:2"}]), ["behaviours[0].task_definition", '"api"', "family"]),
+        (with_traffic(behaviours=[{"task_definition": "web:0"}]), ["behaviours[0].task_definition", '"web:0"']),
+        (with_traffic(behaviours=[{"errors_5xx": 2}]), ["behaviours[0].errors_5xx", "2"]),
+        (with_traffic(behaviours=[{"errors_5xx": 0.6, "errors_4xx": 0.6}]), ["behaviours[0]", "more than 1"]),
+        (with_traffic(behaviours=[{"latency": {"median": 2, "p99": 1}}]), ["behaviours[0].latency", "p99 1"]),
+        (with_traffic(behaviours=[{"burst": [9, 3]}]), ["behaviours[0]", "at least 9"]),
+        (with_traffic(behaviours=[{"dead": "slow"}]), ["behaviours[0].dead", '"slow"']),
+        (with_traffic(trouble=[{"after": 5, "until": 5}]), ["traffic.trouble[0].until", "5"]),
+        (with_traffic(requests=[{"service": "web", "per_minute": 1, "daily": {"swing": 0.1, "peak": 14}}]), ["peak"]),
+        (minimal(options={"traffic": {"lagg": 1}}), ["options.traffic.lagg", '"lag"']),
     ],
 )
 def test_a_mistake_is_one_line_that_names_field_and_value(data: Any, words: list[str]) -> None:
@@ -214,6 +235,13 @@ def section(name: str) -> str:
         ("`ec2`:", [specs.Ec2Choices]),
         ("`autoscaling`:", [specs.AutoScalingChoices]),
         ("`elbv2`:", [specs.Elbv2Choices]),
+        ("Traffic", [specs.TrafficSpec]),
+        ("`requests`:", [traffic_spec.RequestsSpec]),
+        ("`daily`:", [traffic_spec.DailySpec]),
+        ("`behaviours`:", [traffic_spec.BehaviourSpec]),
+        ("`trouble`:", [traffic_spec.TroubleSpec]),
+        ("`cloudwatch`:", [traffic_spec.CloudWatchChoices]),
+        ("`traffic`:", [traffic_spec.TrafficChoices]),
         ("Actors", [specs.Actor]),
         ("Events", [specs.EventEntry]),
         ("Expect", [specs.Expectation]),
@@ -246,6 +274,8 @@ def test_docs_name_every_fault_and_its_fields() -> None:
         (specs.Ec2Choices, Ec2Options, {"no_capacity", "launch_faults"}),
         (specs.AutoScalingChoices, AutoScalingOptions, set()),
         (specs.Elbv2Choices, Elbv2Options, set()),
+        (traffic_spec.CloudWatchChoices, CloudWatchOptions, set()),
+        (traffic_spec.TrafficChoices, TrafficOptions, set()),
     ],
 )
 def test_choices_are_the_options_of_the_twin(choices: type[BaseModel], options: Any, own: set[str]) -> None:

@@ -129,15 +129,17 @@ class FunctionMetrics(Protocol):
 
 
 @dataclass
-class AlarmOptions:
+class CloudWatchOptions:
     """A world's choices.
 
     Attributes:
         extra_datapoints: how many datapoints beyond EvaluationPeriods CloudWatch looks back for when some are missing
             (the user guide's examples say 2, its text that it depends on the alarm's period).
+        listed_after: from a new metric's first datapoint until ListMetrics shows it, seconds ("up to 15 minutes").
     """
 
     extra_datapoints: int = 2
+    listed_after: float = 900.0
 
 
 class Alarms:
@@ -152,13 +154,13 @@ class Alarms:
     """
 
     def __init__(
-        self, kernel: Kernel, topics: Topics, queues: Queues, bus: EventBus, options: AlarmOptions | None = None
+        self, kernel: Kernel, topics: Topics, queues: Queues, bus: EventBus, options: CloudWatchOptions | None = None
     ) -> None:
         self.kernel = kernel
         self.topics = topics
         self.queues = queues
         self.bus = bus
-        self.options = options or AlarmOptions()
+        self.options = options or CloudWatchOptions()
         self.store = MetricStore(kernel.clock.time)
         self.alarms: dict[str, Alarm] = {}
         self.history: list[tuple[str, datetime, State, State]] = []

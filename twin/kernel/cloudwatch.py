@@ -22,19 +22,7 @@ _DAY = 86_400
 _MOST_STATISTICS = 1_440
 _MOST_DATA = 1_000
 _PAGE = 500
-
-
-@dataclass
-class CloudWatchOptions:
-    """A world's choices. Times in simulated seconds.
-
-    Attributes:
-        listed_after: from a new metric's first datapoint until ListMetrics shows it ("up to fifteen minutes").
-        most_datapoints: of one GetMetricData answer, where the request names no number.
-    """
-
-    listed_after: float = 900.0
-    most_datapoints: int = 100_800
+_MOST_DATAPOINTS = 100_800
 
 
 @dataclass
@@ -48,10 +36,9 @@ class _Rest:
 class CloudWatch(Api):
     """The API's operations on the world's alarms and on the store behind them."""
 
-    def __init__(self, alarms: Alarms, options: CloudWatchOptions | None = None) -> None:
+    def __init__(self, alarms: Alarms) -> None:
         super().__init__()
         self.service = "cloudwatch"
-        self.options = options or CloudWatchOptions()
         self._alarms = alarms
         self._kernel = alarms.kernel
         self._store = alarms.store
@@ -93,9 +80,9 @@ class CloudWatch(Api):
     )
     def get_metric_data(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         """CloudWatch API: GetMetricData. What has not arrived yet is not there; the open minute is, in part."""
-        most = params.get("MaxDatapoints", self.options.most_datapoints)
-        if not 1 <= most <= self.options.most_datapoints:
-            raise _invalid(f"The parameter MaxDatapoints must be between 1 and {self.options.most_datapoints}.")
+        most = params.get("MaxDatapoints", _MOST_DATAPOINTS)
+        if not 1 <= most <= _MOST_DATAPOINTS:
+            raise _invalid(f"The parameter MaxDatapoints must be between 1 and {_MOST_DATAPOINTS}.")
         token, request = params.pop("NextToken", None), params
         if token is None:
             return self._page(_Rest(request, self._results(params)), most)
@@ -176,7 +163,9 @@ class CloudWatch(Api):
         now = self._kernel.clock.time()
         since = now - (3 * 3_600 if params.get("RecentlyActive") else 14 * _DAY)
         found = [
-            metric for metric in self._store.known(now - self.options.listed_after, since) if _is_listed(metric, params)
+            metric
+            for metric in self._store.known(now - self._alarms.options.listed_after, since)
+            if _is_listed(metric, params)
         ]
         first = _offset(params.get("NextToken"))
         shown = [_metric_view(metric) for metric in found[first : first + _PAGE]]

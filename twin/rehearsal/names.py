@@ -32,6 +32,7 @@ def problems(spec: WorldSpec) -> Iterator[str]:
     yield from _tasks(spec)
     yield from _faults(spec)
     yield from _policy(spec)
+    yield from _traffic(spec)
 
 
 def service_keys(spec: WorldSpec) -> list[str]:
@@ -108,6 +109,29 @@ def _faults(spec: WorldSpec) -> Iterator[str]:
 def _backwards(field: str, after: float, until: float | None) -> Iterator[str]:
     if until is not None and until <= after:
         yield f"{field}.until: {until:g} is not later than after {after:g}"
+
+
+def _traffic(spec: WorldSpec) -> Iterator[str]:
+    if spec.traffic is None:
+        return
+    balanced = [
+        f"{spec.cluster_of(service)}/{name}"
+        for service in spec.services
+        for name in service.names
+        if service.load_balancer
+    ]
+    for index, requests in enumerate(spec.traffic.requests):
+        key = f"{requests.cluster or spec.cluster}/{requests.service}"
+        yield from _missing(f"traffic.requests[{index}].service", key, balanced, "service with a load_balancer")
+    families = [name for service in spec.services for name in service.names]
+    for index, behaviour in enumerate(spec.traffic.behaviours):
+        field = f"traffic.behaviours[{index}]"
+        family = behaviour.task_definition.partition(":")[0]
+        if family != "*":
+            yield from _missing(f"{field}.task_definition", family, families, "family of a service")
+        yield from _backwards(field, behaviour.after, behaviour.until)
+    for index, trouble in enumerate(spec.traffic.trouble):
+        yield from _backwards(f"traffic.trouble[{index}]", trouble.after, trouble.until)
 
 
 def _policy(spec: WorldSpec) -> Iterator[str]:

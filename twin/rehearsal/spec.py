@@ -6,65 +6,28 @@ defines is refused before anything is built.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from twin.rehearsal.durations import seconds
+from twin.rehearsal.fields import (
+    Between,
+    Count,
+    InstanceId,
+    IsoMoment,
+    Moment,
+    Name,
+    Positive,
+    Probability,
+    Seconds,
+    Strict,
+    Zone,
+    pattern,
+)
+from twin.rehearsal.traffic_spec import CloudWatchChoices, TrafficChoices, TrafficSpec
 
 Outcome = Literal["replaced", "undone", "blocked", "planned", "ignored", "failed"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-def _pattern(pattern: str, meaning: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(f"is not {meaning}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _moment(value: object) -> str:
-    """`+5m` and plain lengths mean: after the start; an ISO date with a zone means that moment."""
-    if isinstance(value, str) and not value.startswith("+"):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return f"+{seconds(value)}"
-        if moment.tzinfo is None:
-            raise ValueError("has no time zone: end it in Z")
-        return value
-    return f"+{seconds(value[1:] if isinstance(value, str) else value)}"
-
-
-def _iso(value: str) -> str:
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError("is not an ISO 8601 moment such as 2026-10-05T10:00:00Z") from None
-    if moment.tzinfo is None:
-        raise ValueError("has no time zone: end it in Z")
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(seconds)]
-Positive = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
-Moment = Annotated[str, BeforeValidator(_moment)]
-IsoMoment = Annotated[str, AfterValidator(_iso)]
-Name = Annotated[str, _pattern(r"[A-Za-z][A-Za-z0-9_-]{0,99}", "a name (letters, digits, - and _, a letter first)")]
-InstanceId = Annotated[str, _pattern(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", "an instance id (i- and 17 hex digits)")]
-Zone = Annotated[str, _pattern(r"[a-z]{2}(?:-[a-z]+)+-\d[a-z]", "an availability zone such as us-east-1a")]
-Count = Annotated[int, Field(ge=0, le=20_000)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
@@ -275,13 +238,6 @@ class Maintenance(Strict):
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
-class Between(Strict):
-    """When a fault is in force: simulated seconds after the start."""
-
-    after: Seconds = 0.0
-    until: Seconds | None = None
-
-
 class ApiErrorFault(Between):
     kind: Literal["api_error"]
     service: str
@@ -382,7 +338,7 @@ class Actor(Strict):
     at: Moment | None = None
     when: When | None = None
     name: str = Field(default="somebody", alias="as")
-    call: Annotated[str, _pattern(r"[a-z0-9-]+\.[A-Za-z0-9]+", "service.Operation, such as ecs.UpdateService")]
+    call: Annotated[str, pattern(r"[a-z0-9-]+\.[A-Za-z0-9]+", "service.Operation, such as ecs.UpdateService")]
     params: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -529,14 +485,16 @@ class Options(Strict):
     ec2: Ec2Choices = Ec2Choices()
     autoscaling: AutoScalingChoices = AutoScalingChoices()
     elbv2: Elbv2Choices = Elbv2Choices()
+    cloudwatch: CloudWatchChoices = CloudWatchChoices()
+    traffic: TrafficChoices = TrafficChoices()
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 class WorldSpec(Strict):
     name: str = "world"
     about: str = ""
-    region: Annotated[str, _pattern(r"[a-z]{2}(?:-[a-z]+)+-\d", "a region such as us-east-1")] = "us-east-1"
-    account: Annotated[str, _pattern(r"\d{12}", "an account id of 12 digits")] = "123456789012"
+    region: Annotated[str, pattern(r"[a-z]{2}(?:-[a-z]+)+-\d", "a region such as us-east-1")] = "us-east-1"
+    account: Annotated[str, pattern(r"\d{12}", "an account id of 12 digits")] = "123456789012"
     start: IsoMoment | None = None
     seed: Annotated[int, Field(ge=0, le=2**63)] = 1
     until: Seconds = 86_400.0
@@ -547,6 +505,7 @@ class WorldSpec(Strict):
     services: list[Service] = []
     tasks: list[Task] = []
     maintenance: list[Maintenance] = []
+    traffic: TrafficSpec | None = None
     parameters: dict[str, str | int | float | bool] = {}
     policy: PolicyDocuments = PolicyDocuments()
     options: Options = Options()

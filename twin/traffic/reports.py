@@ -6,13 +6,15 @@ reporting criteria; codes of targets have a target group, codes of the balancer 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
 from twin.kernel.metrics import Metric, Report, Sample, Spread
 from twin.traffic.latency import Answers
 from twin.traffic.model import Effect, TrafficOptions
-from twin.traffic.samplers import binomial, poisson
+from twin.traffic.samplers import binomial, poisson, shared_out
 
 NAMESPACE = "AWS/ApplicationELB"
 _ZEROS = ("RequestCount", *(f"HTTPCode_Target_{code}XX_Count" for code in (2, 3, 4, 5)))
@@ -46,25 +48,53 @@ def of_balancer(name: str, balancer: str, zone: str) -> tuple[Metric, ...]:
     return (Metric.of(NAMESPACE, name, alone), Metric.of(NAMESPACE, name, {**alone, "AvailabilityZone": zone}))
 
 
-def answered(
-    rng: Random, balancer: str, group: str, zone: str, effect: Effect, mean: float, options: TrafficOptions
-) -> list[Report]:
-    """Draw what becomes of about `mean` requests that a target group's targets in one zone got."""
+@dataclass(frozen=True)
+class Counts:
+    """What became of the requests of some target group's targets: answers by the first digit of their code, and those
+    that were not answered."""
+
+    codes: Mapping[int, int]
+    unanswered: int = 0
+
+    @property
+    def answers(self) -> int:
+        return sum(self.codes.values())
+
+    def by_node(self, rng: Random, zones: Sequence[str]) -> dict[str, Counts]:
+        """By the zone of the balancer's node that the requests came through, which is any."""
+        even = [1.0] * len(zones)
+        codes = {code: shared_out(rng, number, even) for code, number in self.codes.items()}
+        unanswered = shared_out(rng, self.unanswered, even)
+        return {
+            zone: Counts({code: parts[place] for code, parts in codes.items()}, unanswered[place])
+            for place, zone in enumerate(zones)
+        }
+
+
+def drawn(rng: Random, effect: Effect, mean: float) -> Counts:
+    """Draw what becomes of about `mean` requests."""
     if effect.dead != "no":
-        return _unanswered(balancer, group, zone, effect, poisson(rng, mean), options)
+        return Counts({}, poisson(rng, mean))
     # The errors of a Poisson stream and its other answers are independent Poisson streams.
     fivexx, rest = _errors(rng, effect, mean), 1.0 - effect.errors_5xx
     others = poisson(rng, mean * rest)
     fourxx = binomial(rng, others, effect.errors_4xx / rest) if rest > 0 else 0
     threexx = binomial(rng, others - fourxx, effect.redirects)
-    codes = {2: others - fourxx - threexx, 3: threexx, 4: fourxx, 5: fivexx}
+    return Counts({2: others - fourxx - threexx, 3: threexx, 4: fourxx, 5: fivexx})
+
+
+def of_targets(
+    rng: Random, balancer: str, group: str, zone: str, effect: Effect, counts: Counts, options: TrafficOptions
+) -> list[Report]:
+    """What is reported of a target group's requests in one zone."""
+    if effect.dead != "no":
+        return _unanswered(balancer, group, zone, effect, counts.unanswered, options)
     reports: list[Report] = []
-    for code, number in codes.items():
+    for code, number in counts.codes.items():
         _add(reports, of_group(f"HTTPCode_Target_{code}XX_Count", balancer, group, zone), number)
-    count = others + fivexx
-    _add(reports, of_group("RequestCount", balancer, group, zone), count)
-    if count:
-        times = Answers(float(count), effect.latency, rng.getrandbits(63))
+    _add(reports, of_group("RequestCount", balancer, group, zone), counts.answers)
+    if counts.answers:
+        times = Answers(float(counts.answers), effect.latency, rng.getrandbits(63))
         reports += [(metric, times) for metric in of_group("TargetResponseTime", balancer, group, zone)]
     return reports
 

@@ -42,7 +42,7 @@ class _Tally:
     """What happened since the last report: mean numbers of requests, and the hosts that were seen.
 
     Attributes:
-        answered: by (balancer, target group, zone, effect).
+        answered: by (balancer, target group, zone of the targets, effect).
         refused: requests that met no target, by balancer.
         hosts: by (balancer, target group): for each look, healthy and unhealthy targets by zone.
     """
@@ -150,11 +150,8 @@ class Traffic:
             counted[place] = counted.get(place, 0) + 1
         for (zone, definition), number in counted.items():
             effect = model.effect(self.spec, definition, elapsed, rate / len(targets))
-            part = mean * number / len(targets)
-            zones = [zone] if self.options.zone_of_target else list(balancer.zones)
-            for each in zones:
-                key = (balancer.arn, group_arn, each, effect)
-                self._tally.answered[key] = self._tally.answered.get(key, 0.0) + part / len(zones)
+            key = (balancer.arn, group_arn, zone, effect)
+            self._tally.answered[key] = self._tally.answered.get(key, 0.0) + mean * number / len(targets)
 
     def _open_to(self, group_arn: str) -> Sequence[RegisteredTarget]:
         """The targets that get requests: the healthy ones, without any the unhealthy ones (fail open)."""
@@ -195,10 +192,15 @@ class Traffic:
         tally, self._tally = self._tally, _Tally()
         made: dict[tuple[str, str], list[Report]] = {}
         for (balancer, group, zone, effect), mean in tally.answered.items():
-            drawn = reports.answered(self._rng(group), balancer, group, zone, effect, mean, self.options)
-            made.setdefault((balancer, zone), []).extend(drawn)
+            rng = self._rng(group)
+            counts = {zone: reports.drawn(rng, effect, mean)}
+            if not self.options.zone_of_target:
+                counts = counts[zone].by_node(rng, self._zones(balancer))
+            for node, part in counts.items():
+                batch = made.setdefault((balancer, node), [])
+                batch += reports.of_targets(rng, balancer, group, node, effect, part, self.options)
         for balancer, mean in tally.refused.items():
-            zones = list(self.elbv2.load_balancers[balancer].zones)
+            zones = self._zones(balancer)
             for zone in zones:
                 count = poisson(self._rng(balancer), mean / len(zones))
                 made.setdefault((balancer, zone), []).extend(reports.turned_away(balancer, zone, 503, count))
@@ -226,6 +228,11 @@ class Traffic:
                 batch += reports.hosts(name, balancer, group, zone, here, everywhere)
             if self.options.report_zeros:
                 batch += reports.zeros(balancer, group, zone)
+
+    def _zones(self, balancer_arn: str) -> list[str]:
+        """The zones of a balancer's nodes; none if it was deleted since the last look: nobody reports then."""
+        balancer = self.elbv2.load_balancers.get(balancer_arn)
+        return list(balancer.zones) if balancer else []
 
     def _rng(self, name: str) -> Random:
         """A generator of its own for each target group: what one of them gets moves no other's counts."""
