@@ -60,11 +60,20 @@ class CloudWatch(Api):
 class Release(World):
     """`web` with two tasks, blue in target group `web-a`; rules on the production and on a test listener."""
 
-    def __init__(self, test_rule: bool = False, default_rule: bool = False, hosts: int = 4, **options: Any) -> None:
+    def __init__(
+        self,
+        test_rule: bool = False,
+        default_rule: bool = False,
+        hosts: int = 4,
+        functions: bool = True,
+        **options: Any,
+    ) -> None:
         super().__init__(hosts=hosts, **options)
+        self.built = 0
         self.lambdas = Lambda(self)
         self.alarms = CloudWatch()
-        self.gateway.register(self.lambdas)
+        if functions:
+            self.gateway.register(self.lambdas)
         self.gateway.register(self.alarms)
         self._role()
         self.groups = [self._group(name) for name in ("web-a", "web-b")]
@@ -126,6 +135,7 @@ class Release(World):
         }
         self.serve(desired=desired, loadBalancers=[balancer], deploymentConfiguration=self.configuration)
         self.settle()
+        self.built = len(self.kernel.calls)
         return self
 
     def release(self, family: str = "web", **params: Any) -> Deployment:
@@ -173,7 +183,7 @@ class Release(World):
     def shifts(self) -> list[tuple[float, list[int]]]:
         """Every change of the production rule since the start of the clock: (elapsed, weights of a and b)."""
         found = []
-        for call in self.kernel.calls:
+        for call in self.kernel.calls[self.built :]:
             if call.operation not in ("ModifyRule", "ModifyListener") or call.caller.kind != "aws":
                 continue
             actions = call.params.get("Actions") or call.params["DefaultActions"]

@@ -138,7 +138,7 @@ class Deployments:
         """Complete a rolling deployment, after its bake time (ECS API: bakeTimeInMinutes; with alarms there always is
         one; Developer Guide: "the default bake time is less than 5 minutes")."""
         wait = settings.bake_seconds(deployment.configuration)
-        if deployment.alarms is not None and "bakeTimeInMinutes" not in deployment.configuration:
+        if deployment.alarms is not None and not wait:
             wait = self._engine.options.alarm_bake
         if not wait or not self._engine.kernel.settled or deployment.rollback_of is not None:
             self._complete(deployment)

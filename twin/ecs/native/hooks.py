@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +48,13 @@ def run(it: Release, stage: str, weights: Mapping[str, float] | None = None) -> 
         if execution.failed:
             reason = f"Service deployment rolled back because of hook failure at {stage}: {execution.why}"
             raise Interrupted("rollback", reason, "lifecycle hook", execution.cause)
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """Why a function gave no answer."""
+
+    text: str
 
 
 class Execution:
@@ -145,7 +153,7 @@ class Execution:
                 return
 
     def _call(self) -> Any:
-        """The function's answer; a text when it could not be had."""
+        """The function's answer, or why it could not be had."""
         engine = self._it.engine
         payload = self.payload()
         late, doubled = engine.releases.hook_faults(self._it.green.service, self._stage)
@@ -160,7 +168,7 @@ class Execution:
         roles = engine.gateway.iam.roles
         role = roles.get(hook.role or "")
         if role is None or not role.trusts(_PRINCIPAL):
-            return f"{_PRINCIPAL} cannot assume the role {hook.role}"
+            return _Trouble(f"{_PRINCIPAL} cannot assume the role {hook.role}")
         request = {
             "FunctionName": hook.function,
             "InvocationType": "RequestResponse",
@@ -170,13 +178,13 @@ class Execution:
         try:
             answer = engine.gateway.call("lambda", "Invoke", request, caller, cause=self._it.cause)
         except AwsError as error:
-            return f"{error.code}: {error.message}"
+            return _Trouble(f"{error.code}: {error.message}")
         if answer.get("FunctionError"):
-            return f"the function failed: {_text(answer)}"
+            return _Trouble(f"the function failed: {_text(answer)}")
         try:
             return json.loads(_text(answer))
         except ValueError:
-            return "the function's answer is no JSON"
+            return _Trouble("the function's answer is no JSON")
 
     def payload(self) -> dict[str, Any]:
         """What the function is given. Source: "Lambda hooks", lifecycle payloads."""
@@ -206,8 +214,8 @@ class Execution:
 
     def _read(self, answer: Any) -> tuple[str, float]:
         """(status, seconds to the next call); the status is a reason where the answer is not valid."""
-        if isinstance(answer, str):
-            return answer, 0.0
+        if isinstance(answer, _Trouble):
+            return answer.text, 0.0
         status = answer.get("hookStatus") if isinstance(answer, dict) else None
         if status not in ("SUCCEEDED", "FAILED", "IN_PROGRESS"):
             return f"the answer has no valid hookStatus: {json.dumps(answer)[:200]}", 0.0

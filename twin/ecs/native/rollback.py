@@ -22,7 +22,7 @@ def roll_back(it: Release, why: Interrupted) -> None:
     """Give the traffic back to the old revision and end the new one. Raises Interrupted when something newer comes."""
     green, blue = it.green, it.blue
     green.rollout = "FAILED"
-    it.set_status(green.deployment_status, why.reason)
+    green.reason = why.reason
     if blue is None:
         raise Interrupted("failed", why.reason)
     if why.by == "alarms" and it.engine.options.alarm_rollback_sends_failed:
