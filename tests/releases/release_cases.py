@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from caretaker.releases.counting import Row, fold
 from caretaker.releases.judge import Case
 from caretaker.releases.model import Arm, Basis, Minute, Signs, Zone
+from caretaker.releases.sequential import Bets
 
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -52,3 +54,8 @@ def case(
     """What the judge reads at a look; by default the one that follows the last minute."""
     end = STARTED + look * MINUTE if look is not None else minutes[-1].start + MINUTE
     return Case(minutes, past, STARTED, end, signs or Signs(), basis)
+
+
+def gains(bets: Bets, canary: float, errors: float, baseline: float, others: float, phi: float = 1.0) -> list[float]:
+    """The logarithm of what one minute multiplies each bet by."""
+    return fold([Row(0, canary, errors, baseline, others, 1 / phi)], bets, 1)[0]

@@ -22,7 +22,6 @@ from caretaker.releases.sequential import (
     Bets,
     better_than,
     entering,
-    gains,
     log_capital,
     log_mixture,
     log_rarity,
@@ -32,7 +31,7 @@ from caretaker.releases.sequential import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from release_cases import arm, case, release
+from release_cases import arm, case, gains, release
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=60)
 ROUNDING = 1e-9
@@ -54,8 +53,7 @@ def canary_part(rho: float, canary: float, baseline: float) -> float:
 
 def multiples(canary: float, errors: int, baseline: float, others: int, phi: float, bets: Bets) -> list[float]:
     """What one minute multiplies each bet by."""
-    logs = gains(canary, errors, baseline, others, 1 / phi, bets.null, bets.logs, bets.excess)
-    return [math.exp(gain) for gain in logs]
+    return [math.exp(gain) for gain in gains(bets, canary, errors, baseline, others, phi)]
 
 
 def means(canary: int, baseline: int, total: int, rho: float, phi: float, bets: Bets) -> list[float]:
@@ -271,7 +269,7 @@ def test_a_bad_release_is_not_acquitted_on_average(canary: int, baseline: int, i
     for errors in range(min(canary, most) + 1):
         for others in range(min(baseline, 12 + most // 3) + 1):
             chance = binomial(errors, canary, ignorable) * binomial(others, baseline, ignorable / 3)
-            gained = gains(canary, errors, baseline, others, 1 / phi, bets.null, bets.logs, bets.excess)
+            gained = gains(bets, canary, errors, baseline, others, phi)
             rare = log_rarity(canary, errors, 1 / phi, ignorable, parts)
             mean += chance * math.exp(acquittal(gained, bets.log_prior, rare))
     assert sum(RARER_SHARES) == pytest.approx(1.0)
