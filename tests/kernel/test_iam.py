@@ -218,6 +218,20 @@ def test_parameters(name: str) -> None:
     assert not may(service, "ssm", "GetParameters", Names=[name, "/other"])
 
 
+def test_alarms_are_authorized_by_their_names_and_metrics_are_not() -> None:
+    mine = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:mine*"
+    service = iam(
+        allow(["cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"], mine), allow("cloudwatch:GetMetricData")
+    )
+    assert may(service, "cloudwatch", "DescribeAlarms", AlarmNames=["mine-1", "mine-2"])
+    assert not may(service, "cloudwatch", "DescribeAlarms", AlarmNames=["mine-1", "yours"])
+    assert not may(service, "cloudwatch", "DescribeAlarms")
+    assert may(service, "cloudwatch", "PutMetricAlarm", AlarmName="mine")
+    assert not may(service, "cloudwatch", "DeleteAlarms", AlarmNames=["mine"])
+    assert may(service, "cloudwatch", "GetMetricData", MetricDataQueries=[])
+    assert not may(service, "cloudwatch", "ListMetrics")
+
+
 # --- what is not understood ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "statement",

@@ -96,6 +96,16 @@ def test_a_boto3_client_reads_the_traffic() -> None:
     assert [(p["Sum"], p["SampleCount"]) for p in points] == [(sum(found["requests"]),) * 2]
 
 
+def test_times_may_be_text_or_numbers(stage: Stage) -> None:
+    put(stage, {-2: 2, -1: 3})
+    with stage.gateway.intercepted():
+        client = stage.gateway.client("cloudwatch", OPERATOR)
+        client.put_metric_data(Namespace="App", MetricData=[{"MetricName": "Errors", "Dimensions": NAMES, "Value": 4}])
+        times = {"StartTime": "2026-10-05T11:58:00Z", "EndTime": START.timestamp() + 60}
+        [result] = client.get_metric_data(MetricDataQueries=[asked()], **times)["MetricDataResults"]
+    assert result["Values"] == [4, 3, 2]
+
+
 def test_the_newest_comes_first_unless_asked_otherwise(stage: Stage) -> None:
     put(stage, {-3: 1, -2: 2, -1: 3})
     span = {"first": -10, "last": 0}

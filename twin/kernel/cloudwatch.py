@@ -283,10 +283,14 @@ def _offset(token: str | None) -> int:
 
 
 def _seconds(moment: Any) -> float:
-    """Epoch seconds; a time without a zone is UTC, as botocore sends it."""
-    if not isinstance(moment, datetime):
-        raise Unmodelled(f"cloudwatch: the time {moment!r}")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    """Epoch seconds of what SDKs and the AWS CLI take for a time. One without a zone counts as UTC."""
+    if isinstance(moment, int | float):
+        return float(moment)
+    try:
+        parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
+    except ValueError:
+        raise Unmodelled(f"cloudwatch: the time {moment!r}") from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 def _moment(stamp: float) -> datetime:
