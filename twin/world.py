@@ -32,6 +32,7 @@ from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import faults
 from twin.rehearsal.fields import Strict
 from twin.rehearsal.fleet import FleetBuilder
+from twin.rehearsal.releases import hook_faults
 from twin.rehearsal.spec import WorldSpec
 from twin.rehearsal.traffic import traffic_of
 from twin.traffic.model import TrafficOptions
@@ -192,6 +193,7 @@ class World:
             behaviours=_behaviours(self.spec),
             task_faults=faults.task_faults(self.spec),
             agent_faults=faults.agent_faults(self.spec),
+            hook_faults=hook_faults(self.spec.faults),
         )
 
     def _ec2_options(self) -> Ec2Options:

@@ -16,8 +16,8 @@ from twin.kernel.alarms import CloudWatchOptions
 from twin.neighbours.ec2 import Ec2Options
 from twin.neighbours.groups import AutoScalingOptions
 from twin.neighbours.targets import Elbv2Options
+from twin.rehearsal import release_spec, traffic_spec
 from twin.rehearsal import spec as specs
-from twin.rehearsal import traffic_spec
 from twin.rehearsal.durations import seconds, show
 from twin.rehearsal.loading import load_world, world_of
 from twin.traffic.model import TrafficOptions
@@ -229,6 +229,8 @@ def section(name: str) -> str:
         ("`load_balancer`:", [specs.LoadBalancer]),
         ("`rule`:", [specs.ListenerRule]),
         ("`health_check`:", [specs.HealthCheck]),
+        ("`release`:", [specs.Release]),
+        ("`hooks`:", [release_spec.ReleaseHook]),
         ("Maintenance", [specs.Maintenance]),
         ("Policy", [specs.PolicyDocuments]),
         ("`ecs`:", [specs.EcsChoices]),
@@ -270,7 +272,7 @@ def test_docs_name_every_fault_and_its_fields() -> None:
 @pytest.mark.parametrize(
     ("choices", "options", "own"),
     [
-        (specs.EcsChoices, EcsOptions, {"behaviours", "task_faults", "agent_faults", "flap_seconds"}),
+        (specs.EcsChoices, EcsOptions, {"behaviours", "task_faults", "agent_faults", "hook_faults", "flap_seconds"}),
         (specs.Ec2Choices, Ec2Options, {"no_capacity", "launch_faults"}),
         (specs.AutoScalingChoices, AutoScalingOptions, set()),
         (specs.Elbv2Choices, Elbv2Options, set()),
@@ -289,3 +291,5 @@ def test_choices_are_the_options_of_the_twin(choices: type[BaseModel], options: 
             assert written == str(default).lower(), name
         elif isinstance(default, float):
             assert seconds(written) == default, name
+        elif isinstance(default, str | int):
+            assert written == str(default), name

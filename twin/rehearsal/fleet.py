@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import WORLD
+from twin.rehearsal import releases
 from twin.rehearsal.balancers import Balanced, Balancers
 from twin.rehearsal.events import moment_of
 from twin.rehearsal.spec import CapacityProvider, Demand, Group, Service, Task, WorldSpec
@@ -176,7 +177,11 @@ class FleetBuilder:
             interfaces = service.network_mode == "awsvpc"
             found = self._balancers.add(service.load_balancer, name, port, interfaces=interfaces)
             self.balanced[f"{cluster}/{name}"] = found
-            balancers = [{"targetGroupArn": found.target_group, "containerName": name, "containerPort": port}]
+            balancer: dict[str, Any] = {"targetGroupArn": found.target_group}
+            balancer |= {"containerName": name, "containerPort": port}
+            if service.release and found.alternate:
+                balancer["advancedConfiguration"] = releases.advanced(found, self._spec.account)
+            balancers = [balancer]
         self._define(service, name, name)
         self._call(
             "ecs",
@@ -187,7 +192,7 @@ class FleetBuilder:
             desiredCount=None if service.daemon else service.desired_count,
             schedulingStrategy=service.scheduling_strategy,
             deploymentController={"type": service.deployment_controller},
-            deploymentConfiguration=_deployment_configuration(service),
+            deploymentConfiguration=self._deployment_configuration(service),
             loadBalancers=balancers or None,
             healthCheckGracePeriodSeconds=int(service.health_check_grace_period) or None if balancers else None,
             placementConstraints=_constraints(service) or None,
@@ -199,6 +204,10 @@ class FleetBuilder:
         )
         self._world.settle()
         self._protect(service, name, cluster)
+
+    def _deployment_configuration(self, service: Service) -> dict[str, Any] | None:
+        native = releases.configuration(service.release, self._world.deployment) if service.release else {}
+        return {**_percents(service), **native} or None
 
     def _define(self, demand: Demand, family: str, container: str) -> None:
         self._call(
@@ -306,13 +315,13 @@ def _balanced_port(service: Service) -> int:
     return given or (service.ports[0].container if service.ports else 80)
 
 
-def _deployment_configuration(service: Service) -> dict[str, Any] | None:
+def _percents(service: Service) -> dict[str, Any]:
     values: dict[str, Any] = {
         "minimumHealthyPercent": service.minimum_healthy_percent,
         "maximumPercent": service.maximum_percent,
         "deploymentCircuitBreaker": {"enable": True, "rollback": True} if service.circuit_breaker else None,
     }
-    return {name: value for name, value in values.items() if value is not None} or None
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _rebalancing(service: Service) -> str | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from twin.rehearsal.reading import brief, nearest
+from twin.rehearsal.release_spec import HookCallFault
 from twin.rehearsal.spec import (
     AgentDisconnectsFault,
     AgentNeverConnectsFault,
@@ -96,6 +97,8 @@ def _faults(spec: WorldSpec) -> Iterator[str]:
         field = f"faults[{index}]"
         if isinstance(fault, (TaskStartFailsFault, TaskNeverHealthyFault, SlowPullFault)) and fault.service:
             yield from _missing(f"{field}.service", fault.service, [*services, *families], "service")
+        if isinstance(fault, HookCallFault) and fault.service:
+            yield from _missing(f"{field}.service", fault.service, services, "service")
         if isinstance(fault, (AgentNeverConnectsFault, LaunchFailsFault)) and fault.group:
             yield from _missing(f"{field}.group", fault.group, [group.name for group in spec.groups], "group")
         if isinstance(fault, AgentDisconnectsFault):

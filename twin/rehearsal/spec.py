@@ -25,6 +25,7 @@ from twin.rehearsal.fields import (
     Zone,
     pattern,
 )
+from twin.rehearsal.release_spec import HookCallFault, Release, ReleaseChoices
 from twin.rehearsal.traffic_spec import CloudWatchChoices, TrafficChoices, TrafficSpec
 
 Outcome = Literal["replaced", "undone", "blocked", "planned", "ignored", "failed"]
@@ -186,7 +187,8 @@ class Service(Demand):
     load_balancer: LoadBalancer | None = None
     health_check: HealthCheck | None = None
     health_check_grace_period: Seconds = 0.0
-    deployment_controller: Literal["ECS", "CODE_DEPLOY"] = "ECS"
+    deployment_controller: Literal["ECS", "CODE_DEPLOY", "EXTERNAL"] = "ECS"
+    release: Release | None = None
     capacity_provider_strategy: list[ProviderShare] = []
     availability_zone_rebalancing: bool = False
     circuit_breaker: bool = False
@@ -210,6 +212,9 @@ class Service(Demand):
             raise ValueError("is a DAEMON service: ECS sets its desired_count, leave it out")
         if self.load_balancer and self.network_mode in ("bridge", "host") and not self.ports:
             raise ValueError("has a load_balancer but no ports for it to reach")
+        second = self.load_balancer is not None and self.load_balancer.alternate_target_group
+        if self.release and self.release.strategy != "BLUE_GREEN" and not second:
+            raise ValueError(f"has {self.release.strategy} releases but no load_balancer with alternate_target_group")
         if self.count > 1 and self.load_balancer and self.load_balancer.rule:
             raise ValueError("has a rule, which holds for one service, and a count")
         return self
@@ -316,6 +321,7 @@ Fault = Annotated[
     | SlowPullFault
     | AgentNeverConnectsFault
     | AgentDisconnectsFault
+    | HookCallFault
     | EventFault,
     Field(discriminator="kind"),
 ]
@@ -403,7 +409,7 @@ class PolicyDocuments(Strict):
             yield f"services/{name}", document
 
 
-class EcsChoices(Strict):
+class EcsChoices(ReleaseChoices):
     """Delays, noise and choices of the simulated ECS; what is left out keeps `EcsOptions`'s default."""
 
     agent_register: Seconds | None = None
