@@ -16,7 +16,7 @@ from caretaker.releases.model import Action, Arm, Minute, Rules, Verdict, Zone
 from caretaker.releases.sequential import worse_than
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from release_cases import MINUTE, SILENT, arm, case, gains, history, minute, release, zoned
+from release_cases import SILENT, arm, case, gains, history, release, zoned
 
 RULES = Rules()
 SAME = 1e-9
@@ -35,7 +35,7 @@ pairs = st.lists(st.tuples(arms(), arms(200, 4_000)), min_size=1, max_size=25)
 
 
 def evidence(verdict: Verdict) -> list[float]:
-    return [*(stream.log_against for stream in verdict.streams), verdict.log_against]
+    return [stream.log_against for stream in verdict.streams]
 
 
 def in_favour(verdict: Verdict) -> list[float]:
@@ -185,13 +185,7 @@ def test_the_work_of_a_look_grows_with_its_minutes_and_no_faster() -> None:
         return calls_of(look, Rules(patience=1_440))
 
     short, middle, long = day(360), day(720), day(1_440)
-    assert long["played"] <= 8 * 1_440
+    assert long["fold"] == short["fold"] > 0
     for name in long:
         first, second = middle[name] - short[name], long[name] - middle[name]
         assert second <= 2.05 * first + 20, name
-
-
-def test_the_cost_of_minutes_without_errors_is_no_bet() -> None:
-    quiet = case([minute(at, arm(50), arm(900)) for at in range(120)])
-    assert calls_of(quiet, Rules(patience=240))["played"] < 10
-    assert quiet.now - quiet.started == 120 * MINUTE
