@@ -47,7 +47,7 @@ class Alarm:
         to_alarm: DatapointsToAlarm.
         missing: TreatMissingData.
         alarm_actions, ok_actions, insufficient_actions: topic ARNs.
-        state_updated, transitioned: when the state was last set, and when its value last changed.
+        since, configured: when the state last changed, and when the alarm was last put; None if never.
     """
 
     name: str
