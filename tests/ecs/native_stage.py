@@ -66,10 +66,13 @@ class Release(World):
         default_rule: bool = False,
         hosts: int = 4,
         functions: bool = True,
+        https: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(hosts=hosts, **options)
         self.built = 0
+        certificate = [{"CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}]
+        self.protocol = {"Protocol": "HTTPS", "Certificates": certificate} if https else {"Protocol": "HTTP"}
         self.lambdas = Lambda(self)
         self.alarms = CloudWatch()
         if functions:
@@ -108,7 +111,7 @@ class Release(World):
         sticky = {"Enabled": True, "DurationSeconds": 60}
         forward = {"Type": "forward", "ForwardConfig": {"TargetGroups": both, "TargetGroupStickinessConfig": sticky}}
         listener = self.call(
-            "CreateListener", "elbv2", LoadBalancerArn=balancer, Protocol="HTTP", Port=port, DefaultActions=[forward]
+            "CreateListener", "elbv2", LoadBalancerArn=balancer, Port=port, DefaultActions=[forward], **self.protocol
         )["Listeners"][0]["ListenerArn"]
         if default:
             return str(self.call("DescribeRules", "elbv2", ListenerArn=listener)["Rules"][0]["RuleArn"])

@@ -112,22 +112,24 @@ def test_a_tenth_of_a_percent_is_one_part_in_a_thousand() -> None:
 
 
 def test_the_rules_other_actions_conditions_and_stickiness_stay() -> None:
-    world = Release().up()
-    login = {
-        "Type": "authenticate-cognito",
-        "AuthenticateCognitoConfig": {"UserPoolArn": "arn:a", "UserPoolClientId": "b", "UserPoolDomain": "c"},
+    world = Release(https=True).up()
+    sign_in = {
+        "Issuer": "https://issuer.example",
+        "AuthorizationEndpoint": "https://issuer.example/a",
+        "TokenEndpoint": "https://issuer.example/t",
+        "UserInfoEndpoint": "https://issuer.example/u",
+        "ClientId": "shop",
+        "ClientSecret": "secret",
     }
     rule = world.call("DescribeRules", "elbv2", RuleArns=[world.production])["Rules"][0]
-    forward = {**rule["Actions"][0], "Order": 2}
-    try:
-        world.call("ModifyRule", "elbv2", RuleArn=world.production, Actions=[{**login, "Order": 1}, forward])
-        expected = ["authenticate-cognito", "forward"]
-    except AwsError:  # HTTP listeners do not authenticate
-        expected = ["forward"]
+    login = {"Type": "authenticate-oidc", "Order": 1, "AuthenticateOidcConfig": sign_in}
+    actions = [login, {**rule["Actions"][0], "Order": 2}]
+    before = world.call("ModifyRule", "elbv2", RuleArn=world.production, Actions=actions)["Rules"][0]
     world.release()
     world.run()
     after = world.call("DescribeRules", "elbv2", RuleArns=[world.production])["Rules"][0]
-    assert [action["Type"] for action in after["Actions"]] == expected
+    assert after["Actions"][0] == before["Actions"][0]
+    assert [action["Type"] for action in after["Actions"]] == ["authenticate-oidc", "forward"]
     sticky = after["Actions"][-1]["ForwardConfig"]["TargetGroupStickinessConfig"]
     assert (sticky["Enabled"], sticky["DurationSeconds"]) == (True, 60)
     assert after["Conditions"] == rule["Conditions"]

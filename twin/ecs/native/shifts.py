@@ -83,6 +83,8 @@ def forwarding(actions: list[Action], groups: Mapping[str, int]) -> list[Action]
             action.pop("TargetGroupArn", None)
             config["TargetGroups"] = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in groups.items()]
             action["ForwardConfig"] = config
+        elif action["Type"] == "authenticate-oidc":  # its secret is never told; this keeps it (ELBv2 API)
+            action["AuthenticateOidcConfig"]["UseExistingClientSecret"] = True
         made.append(action)
     return made
 
