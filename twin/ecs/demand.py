@@ -26,7 +26,7 @@ class Demands:
         waiting = [
             task.definition.demand
             for cluster in self.engine.store.clusters.values()
-            for task in self.engine.scheduler.waiting(cluster)
+            for task in self.engine.scheduler.waiting.of(cluster)
             if task.capacity_provider == provider_name
         ]
         if not waiting:

@@ -8,7 +8,6 @@ managed instance draining (daemon tasks stop last), Availability Zone rebalancin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from twin.ecs.deployment import Blocked, Deployment
 from twin.ecs.model import Cluster, Service, Task
 from twin.ecs.placement import Candidates, Refusal, Request
 from twin.ecs.pools import Pool, pools_of
+from twin.ecs.waiting import Waiting
+from twin.ecs.zones import Zones
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
@@ -30,7 +31,6 @@ WORDS = {
     "RESOURCE:GPU": "has insufficient GPU units available.",
     "ATTRIBUTE": "is missing an attribute required by your task.",
 }
-MAX_PROVISIONING = 500
 
 
 @dataclass
@@ -59,9 +59,8 @@ class View:
 class ServiceScheduler:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: dict[str, dict[str, Task]] = {}
-        self._placing: set[str] = set()
-        self._pauses: dict[str, float] = {}
+        self.waiting = Waiting(engine)
+        self._zones = Zones(engine)
         self.daemons = Daemons(engine)
 
     # --- being told --------------------------------------------------------------------------------------------------
@@ -83,8 +82,7 @@ class ServiceScheduler:
         for service in self._engine.store.services_of(cluster):
             if service.blocked:
                 self.poke(service)
-        if self._waiting.get(cluster.name):
-            self._place_soon(cluster)
+        self.waiting.place_soon(cluster)
 
     # --- one service -------------------------------------------------------------------------------------------------
     def evaluate(self, service: Service) -> None:
@@ -95,7 +93,7 @@ class ServiceScheduler:
             self.daemons.evaluate(service)
         else:
             self._stop_pending_on_draining(service)
-            self._rebalance(service)
+            self._zones.rebalance(service)
             for pool in pools_of(service):
                 self._evaluate(pool)
         self._settle(service)
@@ -244,7 +242,9 @@ class ServiceScheduler:
                 pools[provider] = placement.candidates(hosts, request, active)
             pool = pools[provider]
             host = placement.choose(pool, engine.placement_rng)
-            if host is None and (provider is None or service.rebalance_zone or not self._may_wait(service.cluster)):
+            if host is None and (
+                provider is None or service.rebalance_zone or not self.waiting.may_wait(service.cluster)
+            ):
                 self._blocked(deployment, pool.refusal)
                 break
             task = self.new_task(
@@ -258,7 +258,7 @@ class ServiceScheduler:
             started.append(task)
             providers[provider] += 1
             if host is None:
-                self.wait(task)
+                self.waiting.add(task)
             else:
                 engine.lifecycle.place(task, host)
                 placement.took(pool, host)
@@ -321,67 +321,6 @@ class ServiceScheduler:
         if service is not None:
             service.tasks[task.arn] = task
         return task
-
-    # --- tasks that wait for capacity --------------------------------------------------------------------------------
-    def _may_wait(self, cluster: Cluster) -> bool:
-        return len(self._waiting.get(cluster.name, ())) < MAX_PROVISIONING
-
-    def wait(self, task: Task) -> None:
-        """A task of a capacity-provider strategy waits in PROVISIONING until its provider has room."""
-        self._waiting.setdefault(task.cluster.name, {})[task.arn] = task
-        self._engine.events.task(task)
-        self._retry_waiting(task.cluster)
-
-    def waiting(self, cluster: Cluster) -> list[Task]:
-        """The tasks in PROVISIONING that wait for capacity, oldest first."""
-        tasks = self._waiting.get(cluster.name, {})
-        return [task for task in tasks.values() if task.wanted and task.host is None]
-
-    def _place_soon(self, cluster: Cluster) -> None:
-        if cluster.name not in self._placing:
-            self._placing.add(cluster.name)
-            engine = self._engine
-            engine.later(engine.options.scheduling, lambda: self._place_waiting(cluster), f"ecs.place:{cluster.name}")
-
-    def _place_waiting(self, cluster: Cluster) -> None:
-        self._placing.discard(cluster.name)
-        engine = self._engine
-        left: dict[str, Task] = {}
-        for task in self.waiting(cluster):
-            request = self.request_of(task)
-            running = engine.store.task_index("service", task.service.arn, "RUNNING") if task.service else ()
-            pool = placement.candidates(engine.store.cluster_hosts[cluster.name], request, running)
-            host = placement.choose(pool, engine.placement_rng)
-            if host is None:
-                left[task.arn] = task
-            else:
-                engine.lifecycle.place(task, host)
-        self._waiting[cluster.name] = left
-        if not left:
-            self._pauses.pop(cluster.name, None)
-
-    def request_of(self, task: Task) -> Request:
-        if task.service is not None:
-            return placement.request_for_service(
-                task.service, task.definition, task.capacity_provider, deployment=task.deployment
-            )
-        return Request(task.definition, task.group, task.constraints, task.strategies, provider=task.capacity_provider)
-
-    def _retry_waiting(self, cluster: Cluster) -> None:
-        if cluster.name in self._pauses:
-            return
-        options = self._engine.options
-        self._pauses[cluster.name] = options.placement_retry
-
-        def again() -> None:
-            if self.waiting(cluster):
-                self._place_waiting(cluster)
-            pause = self._pauses.pop(cluster.name, None)
-            if self.waiting(cluster) and pause is not None:
-                self._pauses[cluster.name] = min(options.placement_retry_most, pause * 2)
-                self._engine.background(self._pauses[cluster.name], again, f"ecs.place:{cluster.name}")
-
-        self._engine.background(options.placement_retry, again, f"ecs.place:{cluster.name}")
 
     # --- failed placement --------------------------------------------------------------------------------------------
     def _blocked(self, deployment: Deployment, why: Refusal) -> None:
@@ -447,62 +386,11 @@ class ServiceScheduler:
         service.steady = steady
         self._engine.deployments.check(service)
         self._engine.releases.tasks_changed(service)
-        if steady and service.rebalance_check is None and self._uneven(service):
-            options = self._engine.options
-            name = f"ecs.rebalance:{service.name}"
-            service.rebalance_check = self._engine.background(
-                options.rebalance_after, lambda: self._check_zones(service), name
-            )
+        if steady:
+            self._zones.look(service)
 
     def is_steady(self, pool: Pool) -> bool:
         """Whether a pool has its tasks, all of them healthy, and no other."""
         view = self.sort(pool)
         moving = view.leaving or view.stopping
         return not moving and len(view.keepers) == pool.desired and view.healthy == pool.desired
-
-    def _check_zones(self, service: Service) -> None:
-        service.rebalance_check = None
-        zone = self._uneven(service)
-        if not service.steady or zone is None:
-            return
-        service.rebalance_zone = zone
-        service.excess_by = None
-        self._engine.events.action(service, "SERVICE_REBALANCING_STARTED")
-        self._engine.events.message(service, "is not AZ balanced. AZ Rebalancing in progress.")
-        self.poke(service)
-
-    def _rebalance(self, service: Service) -> None:
-        """Once the extra task of a rebalancing is healthy it is one too many, and the fullest zone loses one."""
-        if service.rebalance_zone is None:
-            return
-        view = self.sort(pools_of(service)[0])
-        several = service.side_by_side and len(service.deployments) > 1
-        if view.leaving or len(view.keepers) < service.desired or several:
-            service.rebalance_zone = None  # there is other work now; the spread is looked at again in steady state
-        elif len(view.keepers) > service.desired and all(task.healthy for task in view.keepers):
-            service.rebalance_zone = None
-            self._engine.events.action(service, "SERVICE_REBALANCING_COMPLETED")
-            self._engine.events.message(service, "is AZ balanced.")
-
-    def _uneven(self, service: Service) -> str | None:
-        """The zone that lacks tasks, if the spread is uneven and ECS evens it out for this service."""
-        spread = service.strategies[:1] in ((), (("spread", placement.ZONE),))
-        if service.az_rebalancing != "ENABLED" or service.strategy != "REPLICA" or not spread:
-            return None
-        if service.primary is None or service.upper_limit <= service.desired or service.controller != "ECS":
-            return None
-        if any("ecs.availability-zone" in (item.expression or "") for item in service.constraints):
-            return None
-        request = placement.request_for_service(service, service.primary.definition)
-        counts = dict.fromkeys(self._zones(service.cluster, request), 0)
-        for task in service.tasks.values():
-            if task.zone in counts:
-                counts[task.zone] += 1
-        if len(counts) < 2 or max(counts.values()) - min(counts.values()) < 2:
-            return None
-        return min(sorted(counts), key=lambda zone: counts[zone])
-
-    def _zones(self, cluster: Cluster, request: Request) -> Iterable[str]:
-        hosts = self._engine.store.cluster_hosts[cluster.name]
-        meets = (host for host in hosts if host.may_take_tasks and not placement.meets_constraints(host, request))
-        return sorted({host.zone for host in meets})

@@ -288,7 +288,7 @@ class TaskOperations(ClusterOperations, DefinitionOperations):
         task.overrides = params.get("overrides") or {}
         task.tags = tags_of(params)
         if host is None:
-            self.engine.scheduler.wait(task)
+            self.engine.scheduler.waiting.add(task)
         else:
             self.engine.lifecycle.place(task, host)
         return task
