@@ -136,7 +136,7 @@ class Played:
 
 
 def alpha_name(alpha: float) -> str:
-    """The judge at another line."""
+    """The judge at another line, watching one stream as the rivals do."""
     return f"{OURS}@{alpha:g}"
 
 
@@ -153,7 +153,7 @@ def play(runs: Runs, rivals: Iterable[Rival]) -> Played:
     """Lets every judge call every run."""
     judged = judge_runs(runs)
     calls = {OURS: judged.calls(RULES.alpha)}
-    calls |= {alpha_name(alpha): judged.calls(alpha) for alpha in ALPHAS}
+    calls |= {alpha_name(alpha): judged.calls_alone(alpha) for alpha in ALPHAS}
     feed = runs.feed
     calls |= {rival.name: rival.judge(feed) for rival in rivals}
     return Played(calls, {name: users_errors(runs, call) for name, call in calls.items()}, judged)

@@ -1,7 +1,7 @@
 """Caretaker's judge over many runs at once.
 
-The arithmetic is not written again: Numba compiles the code objects of `caretaker.releases.sequential`, `dispersion` and
-`sample`. Only the loops over runs, minutes and looks are here, and tests/bench_judge/test_ours.py holds them to
+The arithmetic is not written again: Numba compiles the code objects of `caretaker.releases.sequential`, `dispersion`
+and `sample`. Only the loops over runs, minutes and looks are here, and tests/bench_judge/test_ours.py holds them to
 `caretaker.releases.judge.judge` itself, look by look, under every disturbance.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numba
 import numpy as np
 from caretaker.releases import checks, dispersion, sample, sequential
+from caretaker.releases.counting import Counted
 from caretaker.releases.model import Rules, StreamName
 from caretaker.releases.sample import RARER, requests_to_find
 from caretaker.releases.sequential import Bets, better_than, worse_than
@@ -25,8 +26,9 @@ from benchmarks.judge.streams import HORIZON, PAST, Runs, Shown
 
 Bools: TypeAlias = NDArray[np.bool_]
 HOUR = 60
+TESTED: StreamName = "5xx"
 RULES = Rules(bake=HOUR, patience=HOUR)
-ALPHAS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+ALPHAS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Lines that are read off the same evidence, to compare with a rival at its own rate of false rollbacks."""
 
 
@@ -44,7 +46,8 @@ def _compiled(*modules: Any) -> dict[str, Any]:
 
 
 _CODE = _compiled(sequential, dispersion, sample)
-_gains, _log_mixture = _CODE["gains"], _CODE["log_mixture"]
+_paid, _null_price, _earned = _CODE["paid"], _CODE["null_price"], _CODE["earned"]
+_log_mixture = _CODE["log_mixture"]
 _entering, _log_total = _CODE["entering"], _CODE["log_total"]
 _log_rarity, _acquittal = _CODE["log_rarity"], _CODE["acquittal"]
 _zone_scatter, _rolling_units = _CODE["zone_scatter"], _CODE["rolling_units"]
@@ -73,9 +76,11 @@ def _add(stretch: Any, row: Floats, null: float, logs: Floats, excess: Floats) -
     """Adds to each bet of a stretch what one row gave it; says whether it gave anything."""
     tells = row[0] > 0 and row[2] > 0 and row[1] + row[3] > 0
     if tells:
-        gain = _gains(row[0], row[1], row[2], row[3], row[4], null, logs, excess)
-        for bet in range(len(gain)):
-            stretch[bet] += gain[bet]
+        errors = (row[1] + row[3]) * row[4]
+        left = _paid(stretch, row[0], row[2], errors, excess)
+        after = _earned(left, row[1] * row[4], _null_price(row[0], row[2], errors, null), logs)
+        for bet in range(len(after)):
+            stretch[bet] = after[bet]
     return tells
 
 
@@ -85,8 +90,8 @@ def _against(
 ) -> Floats:
     """Log of the evidence against each run's canary at every look.
 
-    Rows have the shape (runs, minutes, 5): canary requests and errors, baseline requests and errors, 1/phi. A row counts
-    from the look `done` on; where `partly`, its `early` form counts at the first look.
+    Rows have the shape (runs, minutes, 5): canary requests and errors, baseline requests and errors, 1/phi. A row
+    counts from the look `done` on; where `partly`, its `early` form counts at the first look.
     """
     runs, minutes, _ = rows.shape
     path = np.zeros((runs, minutes))
@@ -200,31 +205,33 @@ def _seen(series: Series) -> tuple[Floats, Floats]:
     return np.where(there, series.final, 0.0), np.where(there, series.first, 0.0)
 
 
-def _pair(shown: Shown, stream: StreamName) -> tuple[Floats, Floats, Floats, Floats, Ints]:
+def _pair(shown: Shown, stream: Counted) -> tuple[Floats, Floats, Floats, Floats, Ints]:
     """Requests and errors in the end and at the first look (0 where they are not known for sure), and the arrival."""
     if stream == "slow":
         (requests, early_requests), (errors, early_errors) = _seen(shown.timed), _seen(shown.errors["slow"])
         return requests, errors, early_requests, early_errors, shown.timed.arrival
     parts = (shown.good, shown.errors["5xx"], shown.errors["4xx"])
+    counted = {"good": parts[0], "5xx": parts[1], "4xx": parts[2]}
     requests, early_requests = _seen(shown.requests)
     whole = requests == sum(_seen(part)[0] for part in parts)
     early_whole = early_requests == sum(_seen(part)[1] for part in parts)
-    errors, early_errors = _seen(shown.errors[stream])
+    errors, early_errors = _seen(counted[stream])
     arrival = shown.requests.arrival
     for part in parts:
         arrival = np.maximum(arrival, np.where(_seen(part)[0] > 0, part.arrival, 0))
     return requests * whole, errors * whole, early_requests * early_whole, early_errors * early_whole, arrival
 
 
-def stream_rows(runs: Runs, stream: StreamName) -> Rows:
-    """The rows of one stream."""
-    units = _units(runs.zones.requests, runs.zones.errors[stream], PAST, RULES.settle)
+def stream_rows(runs: Runs, stream: Counted) -> Rows:
+    """The rows of one stream, or of the good answers."""
+    units = _units(runs.zones.requests, runs.zones.counted(stream), PAST, RULES.settle)
     n_c, x_c, early_n_c, early_x_c, arrival_c = _pair(runs.canary, stream)
     n_b, x_b, early_n_b, early_x_b, arrival_b = _pair(runs.baseline, stream)
     rows = np.stack([n_c, x_c, n_b, x_b, units], axis=-1)
     early = np.stack([early_n_c, early_x_c, early_n_b, early_x_b, units], axis=-1)
-    rows[:, : RULES.streams[stream].warm_up, :4] = 0
-    early[:, : RULES.streams[stream].warm_up, :4] = 0
+    if stream != "good":
+        rows[:, : RULES.streams[stream].warm_up, :4] = 0
+        early[:, : RULES.streams[stream].warm_up, :4] = 0
     partly = np.any(rows != early, axis=-1)
     done = np.maximum(arrival_c, arrival_b)
     if runs.cell.disturbance == "missing":
@@ -243,20 +250,34 @@ def share_rows(runs: Runs) -> Rows:
     """The rows of the check of the canary's share of requests."""
     canary, baseline = _seen(runs.canary.requests)[0], _seen(runs.baseline.requests)[0]
     weight = np.full_like(canary, runs.cell.share)
-    unit = np.minimum(1.0, checks.SHARE_CAP / np.maximum(weight * (canary + baseline), 1e-9))
+    unit = np.minimum(1.0, checks.MINUTE_CAP / np.maximum(weight * (canary + baseline), 1e-9))
     return _settled(weight, canary, 1 - weight, baseline, unit)
 
 
-def account_rows(runs: Runs) -> Rows:
-    """The rows of the check that answers add up."""
+def success_rows(runs: Runs) -> Rows:
+    """The rows of the check of good answers; those that are not known count once the metrics have arrived."""
+    unit = _units(runs.zones.requests, runs.zones.counted("good"), PAST, RULES.settle)
+    n_c, _, early_n_c, _, arrival_c = _pair(runs.canary, "good")
+    (asked_c, _), (good_c, early_good_c) = _seen(runs.canary.requests), _seen(runs.canary.good)
+    (n_b, early_n_b), (good_b, early_good_b) = _seen(runs.baseline.requests), _seen(runs.baseline.good)
+    known = (n_c == asked_c) & ((good_b > 0) | ~is_open(runs.baseline))
+    unit = np.where(known, unit, np.minimum(unit, checks.MINUTE_CAP / np.maximum(asked_c, 1e-9)))
+    rows = np.stack([asked_c, np.minimum(good_c, asked_c), n_b, np.minimum(good_b, n_b), unit], axis=-1)
+    early_known = (early_good_b > 0) | (_pair(runs.baseline, "good")[2] > 0)
+    early = np.stack([early_n_c * early_known, early_good_c, early_n_b, early_good_b, unit], axis=-1)
+    arrival_b = np.maximum(runs.baseline.requests.arrival, runs.baseline.good.arrival * (good_b > 0))
+    arrival_b = np.where(good_b > 0, arrival_b, _pair(runs.baseline, "good")[4])
+    look = np.broadcast_to(np.arange(1, HORIZON + 1), n_c.shape)
+    partly = np.any(rows != early, axis=-1)
+    done = look + partly if runs.cell.disturbance == "missing" else np.maximum(arrival_c, arrival_b)
+    return Rows(rows, np.where(known, done, look + RULES.settle), early, partly)
 
-    def is_open(shown: Shown) -> Floats:
-        parts = (shown.good, shown.errors["5xx"], shown.errors["4xx"])
-        return (_seen(shown.requests)[0] != sum(_seen(part)[0] for part in parts)).astype(float)
 
-    canary, baseline = _seen(runs.canary.requests)[0], _seen(runs.baseline.requests)[0]
-    both = ((canary > 0) & (baseline > 0)).astype(float)
-    return _settled(both, is_open(runs.canary), both, is_open(runs.baseline), np.ones_like(both))
+def is_open(shown: Shown) -> Bools:
+    """Minutes in which a target group's answers never add up to its requests."""
+    parts = (shown.good, shown.errors["5xx"], shown.errors["4xx"])
+    requests = _seen(shown.requests)[0]
+    return (requests > 0) & (requests != sum(_seen(part)[0] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -265,51 +286,69 @@ class Judged:
 
     Attributes:
         against: log of the common evidence against the release at every look, shape (runs, HORIZON).
+        alone: the same if the judge watches the stream under test alone, beside its checks: the capital of the other
+            streams is put on it. Rivals watch one stream, so they are compared with this.
         promoted: whether it is promoted at the end of the hour, if it was not rolled back.
         announced: canary requests after which the cell's effect was to be found, by run; NaN if never.
         seen: canary requests that the stream under test had been shown with at every look, shape (runs, HORIZON).
     """
 
     against: Floats
+    alone: Floats
     promoted: Bools
     announced: Floats
     seen: Floats
 
     def calls(self, alpha: float) -> Calls:
         """Rollbacks at this alpha, and promotions at the end of the hour."""
-        crossed = self.against[:, :HOUR] >= -math.log(alpha)
+        return self._calls(self.against, alpha)
+
+    def calls_alone(self, alpha: float) -> Calls:
+        """The same if the stream under test is watched alone."""
+        return self._calls(self.alone, alpha)
+
+    def _calls(self, evidence: Floats, alpha: float) -> Calls:
+        crossed = evidence[:, :HOUR] >= -math.log(alpha)
         rollback = np.where(crossed.any(1), crossed.argmax(1) + 1, 0)
         return Calls(rollback, np.where((rollback == 0) & self.promoted, HOUR, 0))
 
 
 def judge_runs(runs: Runs) -> Judged:
     """The judge with its default rules and an hour's bake, on all runs."""
-    wealth = np.full(runs.served.shape, RULES.capital_connections + 1 - RULES.committed)
-    favour = np.full(len(runs.served), np.inf)
-    tested = None
-    for name, rule in RULES.streams.items():
-        rows = stream_rows(runs, name)
-        tested = rows if tested is None else tested
-        with np.errstate(over="ignore"):
-            wealth += rule.capital * np.exp(np.minimum(rows.against(worse_than(rule.tolerated)), 700.0))
-        favour = np.minimum(favour, rows.in_favour(better_than(rule.bad), HOUR, rule.ignorable))
+    checked = np.full(runs.served.shape, RULES.capital_connections + 1 - RULES.committed)
     for rows, capital, bets in (
+        (success_rows(runs), RULES.capital_success, checks.FAILING),
         (share_rows(runs), RULES.capital_share, checks.TOO_FEW),
-        (account_rows(runs), RULES.capital_accounts, checks.ANY_WORSE),
     ):
-        wealth += capital * np.exp(np.minimum(rows.against(bets), 700.0))
-    assert tested is not None
-    against = np.log(wealth)
-    promoted = (favour >= -math.log(RULES.alpha_promote)) & (against[:, HOUR - 1] < -math.log(RULES.alpha) / 2)
-    return Judged(against, promoted & _no_hold(runs), _announced(runs, tested), _seen_requests(tested))
+        checked += capital * _plain(rows.against(bets))
+    streams = {name: stream_rows(runs, name) for name in RULES.streams}
+    wealth = {name: _plain(rows.against(worse_than(RULES.streams[name].tolerated))) for name, rows in streams.items()}
+    against = np.log(checked + sum(rule.capital * wealth[name] for name, rule in RULES.streams.items()))
+    favour = [
+        rows.in_favour(better_than(RULES.streams[name].bad), HOUR, RULES.streams[name].ignorable)
+        for name, rows in streams.items()
+    ]
+    promoted = np.min(favour, axis=0) >= -math.log(RULES.alpha_promote)
+    promoted &= against[:, HOUR - 1] < -math.log(RULES.alpha) / 2
+    return Judged(
+        against,
+        np.log(checked + sum(rule.capital for rule in RULES.streams.values()) * wealth[TESTED]),
+        promoted & _no_hold(runs),
+        _announced(runs, streams[TESTED]),
+        _seen_requests(streams[TESTED]),
+    )
+
+
+def _plain(logs: Floats) -> Floats:
+    """The wealth itself; what is beyond counting counts as 1e300."""
+    return np.exp(np.minimum(logs, 690.0))
 
 
 def _no_hold(runs: Runs) -> Bools:
     """Runs of which no check stands in the way of a promotion after an hour."""
     settled = HOUR - RULES.settle
-    rows = account_rows(runs).rows[:, :settled]
-    both = rows[..., 0] > 0
-    left_out = (((rows[..., 1] + rows[..., 3]) > 0) & both).sum(1)
+    both = ((_seen(runs.canary.requests)[0] > 0) & (_seen(runs.baseline.requests)[0] > 0))[:, :settled]
+    left_out = ((is_open(runs.canary) | is_open(runs.baseline))[:, :settled] & both).sum(1)
     accounts = left_out <= np.maximum(2, checks.MANY_LEFT_OUT * both.sum(1))
     share = share_rows(runs)
     rows = share.rows[:, :settled]
@@ -350,8 +389,8 @@ def _announced(runs: Runs, tested: Rows) -> Floats:
     if cell.is_null:
         return np.full(len(runs.served), np.nan)
     past = runs.zones.requests[:, :PAST].sum((1, 2))
-    base = runs.zones.errors["5xx"][:, :PAST].sum((1, 2)) / past
-    line = -math.log(RULES.alpha * RULES.streams["5xx"].capital)
+    base = runs.zones.errors[TESTED][:, :PAST].sum((1, 2)) / past
+    line = -math.log(RULES.alpha * RULES.streams[TESTED].capital)
     needs = np.full(len(base), np.nan)
     for rough in np.unique(two_digits(base)):
         rate = min(1.0, rough * cell.rate / cell.base) if cell.effect.endswith("x") else cell.rate

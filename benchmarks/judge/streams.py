@@ -6,8 +6,9 @@ rate in both arms, since the judge watches all three at once. The disturbances:
 
 - independent: nothing of what follows.
 - common-mode: both arms' rates swing by half every hour and are 3 to 20 times higher for one or two spells of 5 to 20
-  minutes. Over a base of 0 a spell has a rate of 2 %.
-- bursts: errors come 3 to 10 at a time, on one target, and so in one arm and one zone; each is a request more.
+  minutes, up to 30 % of requests. Over a base of 0 a spell has a rate of 2 %.
+- bursts: errors come 3 to 10 at a time, on one target, and so in one arm and one zone; each is a request more. An
+  outage needs no bursts: every request fails as it comes.
 - lag: every datapoint (metric, target group, minute) comes 0 to 4 minutes late, each on its own.
 - missing: 5 % of the minutes of each target group are lost whole, and 3 % lose their 5xx alone, for good; the newest
   minute shows 30 to 100 % of its counts.
@@ -32,6 +33,7 @@ BURST_SIZES = (3, 10)
 BURST_MEAN = 6.5
 BURST_VARIANCE = 5.25
 LATEST = 4
+SPELL_LIMIT = 0.3
 STREAMS = ("5xx", "4xx", "slow")
 
 
@@ -41,6 +43,10 @@ class Counts:
 
     requests: Floats
     errors: dict[str, Floats]
+
+    def counted(self, stream: str) -> Floats:
+        """The bad requests of a stream, or `good` ones."""
+        return self.requests - self.errors["5xx"] - self.errors["4xx"] if stream == "good" else self.errors[stream]
 
     def total(self) -> Counts:
         """The sum over zones (the last axis)."""
@@ -101,8 +107,11 @@ def simulate(cell: Cell, runs: int, seed: int, part: int = 0) -> Runs:
     """Runs of a cell; the same arguments give the same streams."""
     rng = np.random.default_rng([seed, cell.seed, part])
     factor, floor = _common(rng, cell, runs)
-    base = np.clip(cell.base * factor + floor, 0.0, 0.9)
-    rate = np.clip(cell.rate * factor + floor, 0.0, 1.0) if cell.rate < 1 else np.ones_like(base)
+    common = cell.base * factor + floor
+    base = np.minimum(common, SPELL_LIMIT)
+    # What the limit takes from one arm it takes from the other: the effect stays what the cell says.
+    limited = SPELL_LIMIT / np.maximum(common, SPELL_LIMIT)
+    rate = np.minimum((cell.rate * factor + floor) * limited, 1.0) if cell.rate < 1 else np.ones_like(base)
     arriving = cell.rpm * (1 - cell.share) / ZONES
     past = _answers(
         rng, cell, np.full((runs, PAST, ZONES), cell.rpm / ZONES), np.float64(cell.base), np.float64(cell.base)
@@ -148,11 +157,16 @@ def _common(rng: np.random.Generator, cell: Cell, runs: int) -> tuple[Floats, Fl
 def _answers(rng: np.random.Generator, cell: Cell, arriving: Floats, rate_5xx: Floats, rate: Floats) -> Counts:
     """Requests and bad requests at these mean requests a minute; `rate` holds for 4xx and slow."""
     rate_4xx = np.minimum(rate, 1 - rate_5xx)
-    errors_5xx = _errors(rng, cell, arriving * rate_5xx)
+    outage = np.min(rate_5xx) >= 1
+    errors_5xx = rng.poisson(arriving).astype(float) if outage else _errors(rng, cell, arriving * rate_5xx)
     errors_4xx = _errors(rng, cell, arriving * rate_4xx)
     good = rng.poisson(arriving * np.maximum(0.0, 1 - rate_5xx - rate_4xx)).astype(float)
     requests = good + errors_5xx + errors_4xx
-    slow = np.minimum(_errors(rng, cell, arriving * np.broadcast_to(rate, arriving.shape)), requests)
+    if cell.disturbance == "bursts":
+        slow = np.minimum(_errors(rng, cell, arriving * np.broadcast_to(rate, arriving.shape)), requests)
+    else:
+        # Slow requests are some of the requests: counts of their own would scatter more than the requests allow.
+        slow = rng.binomial(requests.astype(np.int64), np.broadcast_to(rate, requests.shape)).astype(float)
     return Counts(requests, {"5xx": errors_5xx, "4xx": errors_4xx, "slow": slow})
 
 

@@ -37,9 +37,15 @@ def merged(arms: Sequence[Arm]) -> Arm:
     )
 
 
-def past_of(index: int, history: Sequence[Minute], stride: int) -> Sequence[Minute]:
-    """The past minutes that belong to the release's minute `index`, if a release has at most `stride` of them."""
-    return history[index::stride] if index < stride else ()
+def pasts(history: Sequence[Minute], started: datetime, stride: int) -> dict[int, list[Minute]]:
+    """The past minutes that belong to each of the release's first `stride` minutes.
+
+    It goes by their time and not by their number, so that a minute that is missing or late moves no other.
+    """
+    shared: dict[int, list[Minute]] = {}
+    for old in history:
+        shared.setdefault((-1 - index_of(old.start, started)) % stride, []).append(old)
+    return shared
 
 
 def beside_the_past(
@@ -47,8 +53,9 @@ def beside_the_past(
 ) -> list[Minute]:
     """The release's minutes with the past as their baseline."""
     paired = []
+    shared = pasts(history, started, stride)
     for minute in minutes:
-        past = past_of(index_of(minute.start, started), history, stride)
+        past = shared.get(index_of(minute.start, started), ())
         paired.append(replace(minute, baseline=merged([old.baseline for old in past]), weight=None))
     return paired
 

@@ -1,31 +1,72 @@
 """What is looked at beside the three streams.
 
-Refused connections, answers that do not add up and the share of requests are sequential tests like the streams, and put
-their evidence into the same capital. Targets that never get healthy and tasks that stop are plain facts. The balancer's
-own 5xx cannot be told apart by target group (CloudWatch has them per load balancer only): they stand in the way of a
-promotion and nothing more.
+Good answers, refused connections, answers that do not add up and the share of requests are sequential tests like the
+streams, and put their evidence into the same capital. Targets that never get healthy and tasks that stop are plain
+facts. The balancer's own 5xx cannot be told apart by target group (CloudWatch has them per load balancer only): they
+stand in the way of a promotion and nothing more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from caretaker.releases.before import past_of
-from caretaker.releases.counting import Row, fold, index_of, is_settled, totals
-from caretaker.releases.model import Arm, Check, Minute, Rules, Signs
+from caretaker.releases.before import pasts
+from caretaker.releases.counting import Row, fold, index_of, is_settled, totals, units
+from caretaker.releases.model import Basis, Check, Minute, Rules, Signs
 from caretaker.releases.sequential import Bets, log_mixture, log_wealth, spread, worse_than
 
 ANY_WORSE = worse_than(1.0)
-TOO_FEW = spread(0.5, (0.02, 0.1, 0.25), (0.5, 0.3, 0.2))
-TOO_MANY = spread(2.0, (3.0, 5.0, 10.0), (0.4, 0.3, 0.3))
+FAILING = spread(0.9, (0.02, 0.15), (0.7, 0.3))
+TOO_FEW = spread(0.5, (0.02, 0.15), (0.7, 0.3))
+TOO_MANY = spread(2.0, (4.0,), (1.0,))
 BALANCER_WORSE = worse_than(2.0)
 MANY_LEFT_OUT = 0.2
+MINUTE_CAP = 4.0
+"""Canary requests that a minute without a datapoint counts as at most: one lost datapoint is no dead canary."""
 
 
 def _evidence(rows: Sequence[Row], bets: Bets, minutes: int) -> float:
     return log_wealth(fold(rows, bets, minutes), bets.log_prior)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When the release started, when this look is and after how many closed minutes, and when metrics have arrived."""
+
+    started: datetime
+    now: datetime
+    look: int
+    settle: int
+
+
+def success(minutes: Sequence[Minute], span: Span, unit: Sequence[float]) -> Check:
+    """Whether the canary answers at least nine tenths as many of its requests well as the baseline.
+
+    Where errors are common or come in bursts, many of them prove little; that nothing is answered well proves much.
+    Requests without any answer by status count as not answered well, once the metrics have arrived: AWS's pages differ
+    on whether RequestCount holds requests that no target answered.
+    """
+    rows = []
+    for minute in minutes:
+        canary, baseline = minute.canary, minute.baseline
+        if not canary.requests or not baseline.requests:
+            continue
+        index = index_of(minute.start, span.started)
+        one = unit[index]
+        # A count of good answers that is there is known, whether or not the other statuses have come yet.
+        if not (canary.whole and (baseline.whole or baseline.good)):
+            if not is_settled(minute, span.now, span.settle):
+                continue
+            one = min(one, MINUTE_CAP / canary.requests)
+        good, usual = min(canary.good, canary.requests), min(baseline.good, baseline.requests)
+        rows.append(Row(index, canary.requests, good, baseline.requests, usual, one))
+    well, asked = sum(row.canary_errors for row in rows), sum(row.canary_requests for row in rows)
+    usual_well, usual_asked = sum(row.baseline_errors for row in rows), sum(row.baseline_requests for row in rows)
+    words = f"answered well {well:,.0f} of {asked:,.0f} against {usual_well:,.0f} of {usual_asked:,.0f}"
+    return Check("success", "evidence", words, _evidence(rows, FAILING, span.look))
 
 
 def connections(minutes: Sequence[Minute], started: datetime, look: int) -> Check:
@@ -46,26 +87,30 @@ def connections(minutes: Sequence[Minute], started: datetime, look: int) -> Chec
     return Check("connections", "evidence", words, _evidence(rows, ANY_WORSE, look))
 
 
-def accounts(minutes: Sequence[Minute], started: datetime, look: int) -> Check:
-    """Minutes in which the canary's answers do not add up to its requests, against the baseline's."""
+def accounts(
+    minutes: Sequence[Minute], started: datetime, shared: Mapping[int, Sequence[Minute]] | None = None
+) -> Check:
+    """Minutes that are left out because an arm's answers do not add up: with too many of them, nothing is known.
 
-    def open_account(arm: Arm) -> bool:
-        return arm.requests is not None and not arm.whole
-
-    rows = [
-        Row(index_of(m.start, started), 1, open_account(m.canary), 1, open_account(m.baseline))
-        for m in minutes
-        if m.canary.requests and m.baseline.requests
-    ]
-    canary = int(sum(row.canary_errors for row in rows))
-    baseline = int(sum(row.baseline_errors for row in rows))
-    left_out = sum(1 for row in rows if row.canary_errors or row.baseline_errors)
+    Args:
+        shared: the past minutes of each minute (`before.pasts`) where these are the control. Their sum, which is the
+            baseline then, has been made of those that add up, and says nothing of the others.
+    """
+    asked = canary = baseline = left_out = 0
+    for m in minutes:
+        control = [m.baseline] if shared is None else [o.baseline for o in shared.get(index_of(m.start, started), ())]
+        known = [arm for arm in control if arm.requests]
+        if m.canary.requests and known:
+            asked += 1
+            open_canary, open_baseline = not m.canary.whole, not any(arm.whole for arm in known)
+            canary += open_canary
+            baseline += open_baseline
+            left_out += open_canary or open_baseline
     words = (
-        f"{left_out} of {len(rows)} minutes left out, since answers by status do not add up to requests "
+        f"{left_out} of {asked} minutes left out, since answers by status do not add up to requests "
         f"(canary {canary}, baseline {baseline})"
     )
-    too_many = left_out > max(2, MANY_LEFT_OUT * len(rows))
-    return Check("accounts", "hold" if too_many else "evidence", words, _evidence(rows, ANY_WORSE, look))
+    return Check("accounts", "hold" if left_out > max(2, MANY_LEFT_OUT * asked) else "none", words)
 
 
 def share(minutes: Sequence[Minute], started: datetime, look: int, line: float) -> Check:
@@ -75,8 +120,10 @@ def share(minutes: Sequence[Minute], started: datetime, look: int, line: float) 
     for m in minutes:
         canary, baseline = m.canary.requests or 0, m.baseline.requests or 0
         if m.weight is not None and 0 < m.weight < 1 and canary + baseline:
-            rows.append(Row(index_of(m.start, started), m.weight, canary, 1 - m.weight, baseline))
-            intended += m.weight * (canary + baseline)
+            expected = m.weight * (canary + baseline)
+            unit = min(1.0, MINUTE_CAP / expected)
+            rows.append(Row(index_of(m.start, started), m.weight, canary, 1 - m.weight, baseline, unit))
+            intended += expected
     got = sum(row.canary_errors for row in rows)
     every = got + sum(row.baseline_errors for row in rows)
     words = "share of requests not known yet"
@@ -123,9 +170,10 @@ def stopped_tasks(signs: Signs, fatal: int) -> Check:
 def balancer(minutes: Sequence[Minute], history: Sequence[Minute], started: datetime, look: int, rules: Rules) -> Check:
     """The load balancer's own 5xx against the time before, as a guard."""
     rows = []
+    shared = pasts(history, started, rules.patience)
     for m in minutes:
         index = index_of(m.start, started)
-        past = past_of(index, history, rules.patience)
+        past = shared.get(index, ())
         asked = _asked(m)
         usual = sum(_asked(old) for old in past)
         if asked and usual:
@@ -152,12 +200,15 @@ def all_checks(
     look: int,
     rules: Rules,
     signs: Signs,
+    basis: Basis,
 ) -> tuple[Check, ...]:
     """Every side check; those that read the absence of a datapoint only read minutes whose metrics have arrived."""
     settled = [minute for minute in minutes if is_settled(minute, now, rules.settle)]
+    unit = units(minutes, history, "good", started, rules.settle, max(look, 1))
     return (
+        success(minutes, Span(started, now, look, rules.settle), unit),
         connections(settled, started, look),
-        accounts(settled, started, look),
+        accounts(settled, started, pasts(history, started, rules.patience) if basis == "before" else None),
         share(settled, started, look, -math.log(rules.alpha)),
         unhealthy(minutes, rules.fatal_unhealthy),
         stopped_tasks(signs, rules.fatal_stops),

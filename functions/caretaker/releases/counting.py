@@ -8,26 +8,33 @@ slow requests and their number come in one datapoint and need no such proof. Min
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from caretaker.releases.dispersion import WINDOW, rolling_units, zone_scatter
-from caretaker.releases.model import Arm, Minute, StreamName, Zone
-from caretaker.releases.sequential import LATE_EVERY, Bets, gains
+from caretaker.releases.model import Arm, Minute, StreamName
+from caretaker.releases.sequential import LATE_EVERY, Bets, earned, null_price, paid
 
 MINUTE = timedelta(minutes=1)
+Counted = StreamName | Literal["good"]
+ZONE_COUNTS: dict[Counted, tuple[str, str]] = {
+    "5xx": ("requests", "errors_5xx"),
+    "4xx": ("requests", "errors_4xx"),
+    "slow": ("timed", "slow"),
+    "good": ("requests", "good"),
+}
+"""The fields of `Zone` that hold the requests, and those of them that are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One minute of one comparison.
 
     Attributes:
-        index: minutes since the start of the release.
+        minute: minutes since the start of the release.
         unit: 1/phi, what one error counts.
     """
 
-    index: int
+    minute: int
     canary_requests: float
     canary_errors: float
     baseline_requests: float
@@ -45,38 +52,34 @@ def is_settled(minute: Minute, now: datetime, settle: int) -> bool:
     return now - minute.start >= (1 + settle) * MINUTE
 
 
-def pair(arm: Arm, stream: StreamName) -> tuple[int, int]:
-    """Requests and bad requests of one arm; (0, 0) where they are not known for sure."""
+def pair(arm: Arm, stream: Counted) -> tuple[int, int]:
+    """Requests of one arm and those that are counted; (0, 0) where they are not known for sure."""
     if stream == "slow":
         return arm.timed, arm.slow
     if not arm.whole:
         return 0, 0
-    return arm.requests or 0, arm.errors_5xx if stream == "5xx" else arm.errors_4xx
-
-
-def zone_pair(zone: Zone, stream: StreamName) -> tuple[int, int]:
-    """Requests and bad requests of one zone."""
-    if stream == "slow":
-        return zone.timed, zone.slow
-    return zone.requests, zone.errors_5xx if stream == "5xx" else zone.errors_4xx
+    counted = {"5xx": arm.errors_5xx, "4xx": arm.errors_4xx, "good": arm.good}
+    return arm.requests or 0, counted[stream]
 
 
 def units(
-    minutes: Sequence[Minute], history: Sequence[Minute], stream: StreamName, started: datetime, settle: int, until: int
+    minutes: Sequence[Minute], history: Sequence[Minute], stream: Counted, started: datetime, settle: int, until: int
 ) -> list[float]:
     """1/phi of the stream for each minute of the release up to index `until` (exclusive), from the baseline's zones."""
     first = WINDOW + settle
+    of, bad = ZONE_COUNTS[stream]
     scatter = [0.0] * (first + until)
     errors = [0.0] * (first + until)
     for minute in (*history, *minutes):
         at = first + index_of(minute.start, started)
         if 0 <= at < len(scatter) and minute.zones:
-            pairs = [zone_pair(zone, stream) for zone in minute.zones]
-            scatter[at], errors[at] = zone_scatter([count for count, _ in pairs], [bad for _, bad in pairs])
+            asked = [getattr(zone, of) for zone in minute.zones]
+            wrong = [getattr(zone, bad) for zone in minute.zones]
+            scatter[at], errors[at] = zone_scatter(asked, wrong)
     return rolling_units(scatter, errors, first, settle)
 
 
-def rows_of(minutes: Iterable[Minute], stream: StreamName, started: datetime, unit: Sequence[float]) -> list[Row]:
+def rows_of(minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float]) -> list[Row]:
     """The rows of one stream: minutes in which both arms had requests and are known for sure."""
     rows = []
     for minute in minutes:
@@ -90,22 +93,19 @@ def rows_of(minutes: Iterable[Minute], stream: StreamName, started: datetime, un
 
 def fold(rows: Iterable[Row], bets: Bets, minutes: int) -> list[list[float]]:
     """What each bet gained in each stretch of `LATE_EVERY` of the first `minutes` (logarithms), for `log_wealth`."""
-    gained = [[0.0] * len(bets.logs) for _ in range((max(minutes, 1) - 1) // LATE_EVERY + 1)]
-    for row in rows:
-        if row.canary_errors or row.baseline_errors:
-            stretch = row.index // LATE_EVERY
-            gain = gains(
-                row.canary_requests,
-                row.canary_errors,
-                row.baseline_requests,
-                row.baseline_errors,
-                row.unit,
-                bets.null,
-                bets.logs,
-                bets.excess,
-            )
-            gained[stretch] = [before + more for before, more in zip(gained[stretch], gain, strict=True)]
-    return gained
+    stretches = (max(minutes, 1) - 1) // LATE_EVERY + 1
+    left = [[0.0] * len(bets.logs) for _ in range(stretches)]
+    hits = [0.0] * stretches
+    refund = [0.0] * stretches
+    for minute, canary_requests, canary_errors, baseline_requests, baseline_errors, unit in rows:
+        if canary_errors or baseline_errors:
+            stretch = minute // LATE_EVERY
+            errors = (canary_errors + baseline_errors) * unit
+            left[stretch] = paid(left[stretch], canary_requests, baseline_requests, errors, bets.excess)
+            hits[stretch] += canary_errors * unit
+            if bets.null != 1:
+                refund[stretch] += null_price(canary_requests, baseline_requests, errors, bets.null)
+    return [earned(*stretch, bets.logs) for stretch in zip(left, hits, refund, strict=True)]
 
 
 def totals(gained: Sequence[Sequence[float]]) -> list[float]:

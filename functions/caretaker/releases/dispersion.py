@@ -30,11 +30,9 @@ def zone_scatter(requests: Sequence[float], errors: Sequence[float]) -> tuple[fl
     zones = sum([1 for count in requests if count > 0])
     if total_errors < 2 or zones < 2:
         return 0.0, 0.0
-    chi_square = 0.0
-    for count, bad in zip(requests, errors):
-        if count > 0:
-            expected = total_errors * count / total_requests
-            chi_square += (bad - expected) ** 2 / expected
+    # sum((bad - expected) ** 2 / expected), multiplied out.
+    squares = sum([bad * bad / count for count, bad in zip(requests, errors) if count > 0])
+    chi_square = squares * total_requests / total_errors - total_errors
     return total_errors * chi_square / (zones - 1), float(total_errors)
 
 

@@ -86,14 +86,14 @@ def judge(case: Case, rules: Rules) -> Verdict:
         past = beside_the_past(case.minutes, case.history, case.started, rules.patience)
         case = replace(case, minutes=past)
     findings = tuple(_stream(case, rules, name, rule) for name, rule in rules.streams.items())
-    checks = all_checks(case.minutes, case.history, case.started, case.now, case.look, rules, case.signs)
+    checks = all_checks(case.minutes, case.history, case.started, case.now, case.look, rules, case.signs, case.basis)
     log_against = _common_wealth(rules, findings, checks)
     action, reason, needs = _decide(case, rules, findings, checks, log_against)
     return Verdict(
         action=action,
         reason=reason,
         look=case.look,
-        used=sum(1 for m in case.minutes if m.canary.whole and m.baseline.whole),
+        used=sum(1 for m in case.minutes if all(pair(arm, "5xx")[0] for arm in (m.canary, m.baseline))),
         log_against=log_against,
         line=-math.log(rules.alpha),
         basis=case.basis,
@@ -108,7 +108,7 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
     if case.basis == "before":
         drift = 1 / drift_factor(case.history, name)
         unit = [min(one, drift) for one in unit]
-    rows = [row for row in rows_of(case.minutes, name, case.started, unit) if row.index >= rule.warm_up]
+    rows = [row for row in rows_of(case.minutes, name, case.started, unit) if row.minute >= rule.warm_up]
     worse, better = worse_than(rule.tolerated), better_than(rule.bad)
     canary_errors, canary_requests = _sum(rows, "canary")
     baseline_errors, baseline_requests = _sum(rows, "baseline")
@@ -124,7 +124,7 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
         baseline_requests=baseline_requests,
         ratio=ratio,
         log_against=log_wealth(fold(rows, worse, case.look), worse.log_prior),
-        log_for=acquittal(totals(fold(rows, better, case.look)), better, rare),
+        log_for=acquittal(totals(fold(rows, better, case.look)), better.log_prior, rare),
         phi=1 / unit[-1],
         words=against(name, canary_errors, canary_requests, baseline_errors, baseline_requests, ratio, case.basis),
     )
@@ -138,13 +138,19 @@ def _sum(rows: Sequence[Row], arm: str) -> tuple[int, int]:
 def _parts(rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check]) -> list[tuple[float, float, str]]:
     """Part of the capital, log of what became of it, and words, of everything that holds capital."""
     capital = {
+        "success": rules.capital_success,
         "connections": rules.capital_connections,
-        "accounts": rules.capital_accounts,
         "share": rules.capital_share,
     }
     parts = [(rules.streams[finding.name].capital, finding.log_against, finding.words) for finding in findings]
     parts += [(capital[check.name], check.log_against, check.words) for check in checks if check.name in capital]
     return parts
+
+
+def _strongest(rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check]) -> str:
+    """The words of what brought the most into the common wealth."""
+    parts = [(math.log(part) + grown, words) for part, grown, words in _parts(rules, findings, checks) if part > 0]
+    return max(parts)[1]
 
 
 def _common_wealth(rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check]) -> float:
@@ -162,7 +168,7 @@ def _decide(
         if check.effect == "convict":
             return Action.ROLL_BACK, f"{check.words}, at look {case.look}", ()
     if log_against >= line:
-        _, _, strongest = max(_parts(rules, findings, checks), key=lambda part: math.log(part[0] or 1e-300) + part[1])
+        strongest = _strongest(rules, findings, checks)
         return Action.ROLL_BACK, convicted(strongest, case.look, log_against, line, case.basis), ()
     doubts = _doubts(case, rules, findings, checks, log_against)
     if case.look < rules.bake:
@@ -180,8 +186,7 @@ def _doubts(
     """Everything that stands in the way of a promotion, in words."""
     doubts = [check.words for check in checks if check.effect == "hold"]
     if log_against >= -math.log(rules.alpha) / 2:
-        strongest = max(findings, key=lambda finding: finding.log_against)
-        doubts.append(f"under suspicion: {strongest.words}")
+        doubts.append(f"under suspicion: {_strongest(rules, findings, checks)}")
     for finding in findings:
         if finding.log_for < -math.log(rules.alpha_promote):
             doubts.append(doubt(finding, rules.streams[finding.name].bad, _missing(case, rules, finding)))

@@ -21,6 +21,11 @@ class Zone:
     timed: int = 0
     slow: int = 0
 
+    @property
+    def good(self) -> int:
+        """Requests that were answered well."""
+        return self.requests - self.errors_5xx - self.errors_4xx
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -111,9 +116,22 @@ class StreamRule:
     ignorable: float = 0.0025
     warm_up: int = 0
 
+    def check(self, name: str) -> None:
+        """ValueError names the stream and the field under which a promise would not hold."""
+        if not 0 < self.capital <= 1:
+            raise ValueError(f"{name}: capital must be above 0 and at most 1, not {self.capital:g}")
+        if not self.bad > 1:
+            raise ValueError(f"{name}: bad must be above 1, not {self.bad:g}")
+        if not 0 < self.tolerated < 0.9 * self.bad:
+            raise ValueError(f"{name}: tolerated ({self.tolerated:g}) must be well below bad ({self.bad:g})")
+        if not 0 < self.ignorable < 1:
+            raise ValueError(f"{name}: ignorable must be between 0 and 1, not {self.ignorable:g}")
+        if self.warm_up < 0:
+            raise ValueError(f"{name}: warm_up must not be negative, but is {self.warm_up}")
+
 
 def _streams() -> dict[StreamName, StreamRule]:
-    return {"5xx": StreamRule(0.5), "4xx": StreamRule(0.15), "slow": StreamRule(0.15, warm_up=2)}
+    return {"5xx": StreamRule(0.5), "4xx": StreamRule(0.125), "slow": StreamRule(0.125, warm_up=2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +145,8 @@ class Rules:
         patience: minutes after which a release without enough evidence is inconclusive.
         settle: minutes after which metrics have arrived.
         streams: the streams that are judged, by name.
-        capital_connections, capital_accounts, capital_share: parts of the capital for refused connections, for minutes
-            whose answers do not add up, and for the share of requests.
+        capital_success, capital_connections, capital_share: parts of the capital for a canary that answers hardly
+            anything well, for refused connections, and for the share of requests.
         fatal_stops: stopped tasks of the new revision that convict it.
         fatal_unhealthy: minutes in a row without any healthy target that convict it.
         before_tolerated: factor on `tolerated` where the control is the time before.
@@ -140,8 +158,8 @@ class Rules:
     patience: int = 60
     settle: int = 5
     streams: dict[StreamName, StreamRule] = field(default_factory=_streams)
+    capital_success: float = 0.1
     capital_connections: float = 0.05
-    capital_accounts: float = 0.05
     capital_share: float = 0.1
     fatal_stops: int = 3
     fatal_unhealthy: int = 3
@@ -152,20 +170,22 @@ class Rules:
         for name, value in (("alpha", self.alpha), ("alpha_promote", self.alpha_promote)):
             if not 0 < value < 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {value}")
+        for name in ("capital_success", "capital_connections", "capital_share", "settle"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
         if self.committed > 1 + 1e-9:
             raise ValueError(f"the parts of the capital must not sum to more than 1, but to {self.committed:g}")
         if not 0 < self.bake <= self.patience:
             raise ValueError(f"bake must be between 1 and patience ({self.patience}), not {self.bake}")
+        if not self.streams:
+            raise ValueError("streams must name at least one stream")
         for name, rule in self.streams.items():
-            if not 0 < rule.tolerated < 0.9 * rule.bad:
-                raise ValueError(f"{name}: tolerated ({rule.tolerated:g}) must be well below bad ({rule.bad:g})")
-            if not 0 < rule.ignorable < 1:
-                raise ValueError(f"{name}: ignorable must be between 0 and 1, not {rule.ignorable:g}")
+            rule.check(name)
 
     @property
     def committed(self) -> float:
         """The sum of all parts of the capital."""
-        checks = self.capital_connections + self.capital_accounts + self.capital_share
+        checks = self.capital_success + self.capital_connections + self.capital_share
         return checks + sum(rule.capital for rule in self.streams.values())
 
 
@@ -208,7 +228,7 @@ class Check:
     """What one side check says.
 
     Attributes:
-        name: connections, share, unhealthy, stopped tasks, balancer 5xx or accounts.
+        name: success, connections, accounts, share, unhealthy, stopped tasks or balancer 5xx.
         effect: `none`; `hold` stands in the way of a promotion; `convict` rolls back by itself; `evidence` counts with
             its log_against in the common wealth.
         words: for people.

@@ -11,12 +11,22 @@ counts in both arms.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from caretaker.releases.model import Rules, StreamName, StreamRule
-from caretaker.releases.sequential import FIRST_CAPITAL, Bets, better_than, gains, log_mixture, log_rarity, worse_than
+from caretaker.releases.sequential import (
+    FIRST_CAPITAL,
+    Bets,
+    better_than,
+    earned,
+    log_mixture,
+    log_rarity,
+    null_price,
+    paid,
+    worse_than,
+)
 
 POWER = 0.9
 RARER = (0.02, 0.2, 0.5)
@@ -138,7 +148,7 @@ def _errors_to_convict(relative: float, share: float, line: float, tolerated: fl
     baseline = relative * (1 - share) / share
 
     def crosses(canary_errors: float, baseline_errors: float) -> bool:
-        gained = gains(share, canary_errors, 1 - share, baseline_errors, 1.0, bets.null, bets.logs, bets.excess)
+        gained = _gained(bets, share, canary_errors, baseline_errors)
         return math.log(FIRST_CAPITAL) + log_mixture(gained, bets.log_prior) >= line
 
     return _smallest(lambda errors: _power(errors, baseline * errors, crosses, above=True))
@@ -162,18 +172,24 @@ def log_for(
     requests: float, canary_errors: float, share: float, baseline_errors: float, bets: Bets, ignorable: float
 ) -> float:
     """The evidence for a canary whose share never changed (log); counts are in bursts."""
-    gained = gains(share, canary_errors, 1 - share, baseline_errors, 1.0, bets.null, bets.logs, bets.excess)
+    gained = _gained(bets, share, canary_errors, baseline_errors)
     rare = log_rarity(requests, min(canary_errors, requests), 1.0, ignorable, [part * ignorable for part in RARER])
-    return acquittal(gained, bets, rare)
+    return acquittal(gained, bets.log_prior, rare)
 
 
-def acquittal(gained: list[float], bets: Bets, rare: list[float]) -> float:
+def _gained(bets: Bets, share: float, canary_errors: float, baseline_errors: float) -> list[float]:
+    errors = canary_errors + baseline_errors
+    left = paid([0.0] * len(bets.logs), share, 1 - share, errors, bets.excess)
+    return earned(left, canary_errors, null_price(share, 1 - share, errors, bets.null), bets.logs)
+
+
+def acquittal(gained: Sequence[float], log_prior: Sequence[float], rare: Sequence[float]) -> float:
     """The evidence for a canary (log): the mean of two ways to show that it is not bad.
 
     A release is bad in a stream if its rate is `bad` times the baseline's *and* not ignorable. Where that holds, both
     the bets against the ratio and those against the rate are supermartingales, and so is their mean.
     """
-    ratio = log_mixture(gained, bets.log_prior)
+    ratio = log_mixture(gained, log_prior)
     rate = log_mixture(rare, [math.log(part) for part in RARER_SHARES])
     top = max(ratio, rate)
     return top + math.log((math.exp(ratio - top) + math.exp(rate - top)) / 2)

@@ -15,12 +15,15 @@ ever reaches 1/alpha with a probability of at most alpha: at every look, at any 
 Three choices go beyond those papers; docs/decisions/0005 shows what each is worth.
 
 - Bets are spaced evenly in log(rho - 1), not in log(rho): the sample that tells rho from 1 goes with 1 / (rho - 1)^2,
-  so 16 bets serve every size of effect equally well, where 60 were needed.
+  so 12 bets serve every size of effect equally well, where 60 were needed.
 - A part of the capital is kept back and bet afresh every `LATE_EVERY` minutes, so that a release that turns bad late is
   not protected by its good record. The moments are fixed beforehand, so the sum stays a supermartingale, in whatever
   order late minutes arrive.
 - Several streams share one line by the mean of their wealths, which is valid for dependent streams too (Vovk & Wang,
   arXiv 1912.06116) and never crosses later than a line per stream (Bonferroni) would.
+
+In logarithms a bet pays N / phi * log(1 + (rho_k - 1) s) in each minute, gets back what a bet on the null would have
+paid, and wins log(rho_k / rho_0) for each x_c / phi.
 
 Everything here takes and gives plain numbers and sequences of them, and nothing else: the benchmark compiles these very
 functions.
@@ -65,12 +68,12 @@ def spread(null: float, ratios: Sequence[float], shares: Sequence[float]) -> Bet
 
 
 def worse_than(null: float) -> Bets:
-    """Bets that the canary's rate is more than `null` times the baseline's: 16 of them, from 1.2 to 200 times `null`.
+    """Bets that the canary's rate is more than `null` times the baseline's: 12 of them, from 1.2 to 200 times `null`.
 
     One twentieth stays in cash, so that a long good record costs little; more lies on small effects, which need the
     larger samples and so the smaller price.
     """
-    low, high, count = 0.2, 199.0, 16
+    low, high, count = 0.2, 199.0, 12
     steps = [low * (high / low) ** (k / (count - 1)) for k in range(count)]
     tilted = [step**-0.3 for step in steps]
     scale = 0.95 / sum(tilted)
@@ -79,28 +82,38 @@ def worse_than(null: float) -> Bets:
 
 def better_than(null: float) -> Bets:
     """Bets that the canary's rate is less than `null` times the baseline's: the mirror, most of it on "as good as"."""
-    ratios = (0.3, 0.6, 0.85, 1.0, 1.2, 1.5, 2.0)
-    shares = (0.05, 0.1, 0.15, 0.35, 0.15, 0.12, 0.08)
+    ratios = (0.4, 0.75, 1.0, 1.3, 1.8)
+    shares = (0.1, 0.2, 0.4, 0.2, 0.1)
     kept = [(ratio, share) for ratio, share in zip(ratios, shares, strict=True) if ratio < 0.9 * null]
     return spread(null, [ratio for ratio, _ in kept], [share for _, share in kept])
 
 
-def gains(
+def paid(
+    stakes: Sequence[float],
     canary_requests: float,
-    canary_errors: float,
     baseline_requests: float,
-    baseline_errors: float,
-    unit: float,
-    null: float,
-    logs: Sequence[float],
+    errors: float,
     excess: Sequence[float],
 ) -> list[float]:
-    """The logarithm of what one minute multiplies each bet by; `unit` is 1/phi. Both arms must have had requests."""
+    """What is left on each bet (logarithms) after it has paid for one minute's errors of both arms, in units of phi.
+
+    Both arms must have had requests. `earned` pays out what the canary's errors win.
+    """
     share = canary_requests / (canary_requests + baseline_requests)
-    hits = canary_errors * unit
-    errors = (canary_errors + baseline_errors) * unit
-    base = math.log1p((null - 1.0) * share)
-    return [hits * ratio - errors * (math.log1p(over * share) - base) for ratio, over in zip(logs, excess)]
+    return [stake - errors * math.log1p(over * share) for stake, over in zip(stakes, excess)]
+
+
+def null_price(canary_requests: float, baseline_requests: float, errors: float, null: float) -> float:
+    """What a bet on the null itself pays for one minute's errors."""
+    return errors * math.log1p((null - 1.0) * canary_requests / (canary_requests + baseline_requests))
+
+
+def earned(stakes: Sequence[float], hits: float, refund: float, logs: Sequence[float]) -> list[float]:
+    """What lies on each bet after `hits` errors of the canary (in units of phi) have won, and the null price is back.
+
+    Hits and refunds of many minutes may be paid out at once.
+    """
+    return [stake + refund + hits * ratio for stake, ratio in zip(stakes, logs)]
 
 
 def log_capital(start: int) -> float:
@@ -126,6 +139,24 @@ def log_mixture(totals: Sequence[float], log_prior: Sequence[float]) -> float:
     return log_sum([total + share for total, share in zip(totals, log_prior)])
 
 
+def log_add(first: float, second: float) -> float:
+    """log(exp(first) + exp(second))."""
+    return max(first, second) + math.log1p(math.exp(-abs(first - second)))
+
+
+def entering(carried: Sequence[float], start: int) -> list[float]:
+    """What lies on each bet as stretch `start` begins: what was carried there (logarithms), and fresh capital."""
+    fresh = log_capital(start)
+    if start == 0:
+        return [fresh for _ in carried]
+    return [log_add(old, fresh) for old in carried]
+
+
+def log_total(carried: Sequence[float], starts: int, log_prior: Sequence[float]) -> float:
+    """The logarithm of all capital after `starts` stretches: what lies on the bets, and what is not bet yet."""
+    return log_add(log_mixture(carried, log_prior), log_unspent(starts))
+
+
 def log_wealth(gained: Sequence[Sequence[float]], log_prior: Sequence[float]) -> float:
     """The logarithm of all capital: bets from the beginning, bets made later, and what is not bet yet.
 
@@ -134,12 +165,10 @@ def log_wealth(gained: Sequence[Sequence[float]], log_prior: Sequence[float]) ->
             last stretch is the one that is running.
         log_prior: the shares of the bets.
     """
-    totals = [0.0 for _ in log_prior]
-    terms = [log_unspent(len(gained))]
-    for start in range(len(gained) - 1, -1, -1):
-        totals = [total + gain for total, gain in zip(totals, gained[start])]
-        terms.append(log_capital(start) + log_mixture(totals, log_prior))
-    return log_sum(terms)
+    carried = [0.0 for _ in log_prior]
+    for start in range(len(gained)):
+        carried = [before + gain for before, gain in zip(entering(carried, start), gained[start])]
+    return log_total(carried, len(gained), log_prior)
 
 
 def log_rarity(requests: float, errors: float, unit: float, rate: float, bets: Sequence[float]) -> list[float]:
