@@ -99,8 +99,8 @@ def _against(
         gained = [[0.0 for _ in prior]]
         entered = _entering(gained[0], 0)
         wealth = _total(entered, gained, prior)
+        stale = False
         for look in range(1, minutes + 1):
-            stale = False
             if (look - 1) // LATE_EVERY >= len(gained):
                 entered = _entering(_sum(entered, gained[-1]), len(gained))
                 gained.append([0.0 for _ in prior])
@@ -117,10 +117,10 @@ def _against(
                 _add(gained[-1], early[run, look - 1], null, logs, excess)
                 path[run, look - 1] = _total(entered, gained, prior)
                 gained[-1] = kept
-                stale = True
                 continue
             if stale:
                 wealth = _total(entered, gained, prior)
+                stale = False
             path[run, look - 1] = wealth
     return path
 

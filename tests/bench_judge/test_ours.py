@@ -84,8 +84,8 @@ def case_at(runs: Runs, run: int, look: int, past: list[Minute]) -> Case:
 
 
 def looks_of(run: int) -> list[int]:
-    """Every third look, another third for each run, those around a new stretch, and the last."""
-    return sorted({*range(1 + run % 3, HOUR, 3), 10, 11, 20, 21, HOUR - 1, HOUR})
+    """Every fourth look, others for each run, those around a new stretch, and the last."""
+    return sorted({*range(1 + 2 * run % 4, HOUR, 4), 10, 11, 12, 20, 21, HOUR})
 
 
 def compare(runs: Runs, judged: Judged, run: int, looks: list[int]) -> Verdict:
