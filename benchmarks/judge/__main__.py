@@ -10,12 +10,15 @@ All judges see the same seeded streams. Exit 0: every promise holds; 1: one fall
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import os
+import pickle
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -50,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--seed", type=int, default=1)
     own.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     own.add_argument("--write", type=Path, metavar="FOLDER", help="tables and plots for the docs")
+    own.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep each group's figures here, to go on after a stop"
+    )
     own.add_argument("--rpm", type=float, nargs="+", help="cells of your own: requests per minute of both arms")
     own.add_argument("--base", type=float, nargs="+", help="base rates, 0 to 1")
     own.add_argument("--effect", nargs="+", help="none, a ratio (3x), a rate (5%%), outage or dead")
@@ -78,6 +84,21 @@ def outage(share: float, base: float, disturbance: str, runs: int, seed: int) ->
     return cell, int(((found > 0) & (found <= WITHIN)).sum()), runs
 
 
+def kept(folder: Path | None, null: Cell, effects: Sequence[Cell], sizes: tuple[int, int, int]) -> Group:
+    """The group's figures: from `folder`, if a former run with the same arguments left them there, or measured now."""
+    if folder is None:
+        return measure(null, effects, *sizes)
+    key = hashlib.sha256(repr((null, effects, sizes, RULES)).encode()).hexdigest()[:16]
+    path = folder / f"{key}.pickle"
+    if path.exists():
+        return cast(Group, pickle.loads(path.read_bytes()))
+    group = measure(null, effects, *sizes)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".new").write_bytes(pickle.dumps(group))
+    path.with_suffix(".new").rename(path)
+    return group
+
+
 def measured(cells: Sequence[Cell], options: argparse.Namespace) -> Results:
     """Everything, in several processes, with progress on standard error."""
     groups: list[Group] = []
@@ -86,9 +107,11 @@ def measured(cells: Sequence[Cell], options: argparse.Namespace) -> Results:
     work = grouped(cells)
     with ProcessPoolExecutor(options.jobs) as pool:
         cases = itertools.product(SHARES, BASES, DISTURBANCES)
-        found = [pool.submit(outage, *case, max(options.runs, 1_000), options.seed) for case in cases]
+        found = [pool.submit(outage, *case, max(options.runs, 4_000), options.seed) for case in cases]
         sizes = (options.null_runs, options.runs, options.seed)
-        futures = {pool.submit(measure, null, effects, *sizes): index for index, (null, effects) in enumerate(work)}
+        futures = {
+            pool.submit(kept, options.keep, null, effects, sizes): index for index, (null, effects) in enumerate(work)
+        }
         done: dict[int, Group] = {}
         for future in as_completed(futures):
             done[futures[future]] = future.result()

@@ -17,7 +17,7 @@ from benchmarks.judge.streams import HORIZON, Runs, simulate
 
 PART = 2_000
 """Runs that are simulated at once; a cell's runs are the same however many are asked for."""
-RIVAL_PARTS = 2
+RIVAL_PARTS = 1
 """Parts of a cell's runs that the rivals judge too; the judge itself judges all."""
 OURS = "caretaker"
 DETECTS = 0.05

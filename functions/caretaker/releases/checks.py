@@ -19,7 +19,7 @@ from caretaker.releases.model import Basis, Check, Minute, Rules, Signs
 from caretaker.releases.sequential import Bets, log_mixture, log_wealth, spread, worse_than
 
 ANY_WORSE = worse_than(1.0)
-FAILING = spread(0.9, (0.02, 0.15), (0.7, 0.3))
+FAILING = spread(0.9, (0.03,), (1.0,))
 TOO_FEW = spread(0.5, (0.02, 0.15), (0.7, 0.3))
 TOO_MANY = spread(2.0, (4.0,), (1.0,))
 BALANCER_WORSE = worse_than(2.0)

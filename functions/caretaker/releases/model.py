@@ -131,7 +131,7 @@ class StreamRule:
 
 
 def _streams() -> dict[StreamName, StreamRule]:
-    return {"5xx": StreamRule(0.5), "4xx": StreamRule(0.125), "slow": StreamRule(0.125, warm_up=2)}
+    return {"5xx": StreamRule(0.45), "4xx": StreamRule(0.125), "slow": StreamRule(0.125, warm_up=2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Rules:
     patience: int = 60
     settle: int = 5
     streams: dict[StreamName, StreamRule] = field(default_factory=_streams)
-    capital_success: float = 0.1
+    capital_success: float = 0.15
     capital_connections: float = 0.05
     capital_share: float = 0.1
     fatal_stops: int = 3
