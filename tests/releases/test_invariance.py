@@ -21,7 +21,7 @@ from release_cases import SILENT, arm, case, gains, history, release, zoned
 RULES = Rules()
 SAME = 1e-9
 counts = st.integers(1, 500)
-some = settings(derandomize=True, deadline=None, max_examples=20)
+some = settings(derandomize=True, deadline=None, max_examples=10)
 
 
 @st.composite

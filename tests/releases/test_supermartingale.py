@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import pytest
-from caretaker.releases.checks import TOO_FEW, TOO_MANY
+from caretaker.releases.checks import FAILING, TOO_FEW, TOO_MANY
 from caretaker.releases.counting import Row, fold
 from caretaker.releases.judge import judge
 from caretaker.releases.model import Rules
@@ -108,7 +108,7 @@ def test_arms_of_few_requests_that_fail_often_are_safe_too(
     canary: int, baseline: int, rate: float, null: float, phi: float
 ) -> None:
     """Errors of a fixed number of requests are binomial in each arm, hypergeometric given their total."""
-    for bets, rho in ((worse_than(null), null), (better_than(3.0), 3.0)):
+    for bets, rho in ((worse_than(null), null), (better_than(3.0), 3.0), (FAILING, FAILING.null)):
         canary_rate = min(1.0, rate * rho)
         gained = [0.0] * len(bets.logs)
         for errors, others in itertools.product(range(canary + 1), range(baseline + 1)):
@@ -149,7 +149,7 @@ def test_no_bet_on_a_low_rate_gains_on_average_while_the_rate_is_not_low(
         assert means == pytest.approx([1.0] * len(means), abs=1e-7)
 
 
-@pytest.mark.parametrize("bets", [worse_than(1.0), worse_than(1.5), better_than(3.0), TOO_FEW, TOO_MANY])
+@pytest.mark.parametrize("bets", [worse_than(1.0), worse_than(1.5), better_than(3.0), FAILING, TOO_FEW, TOO_MANY])
 def test_shares_of_capital_sum_to_one(bets: Bets) -> None:
     assert sum(map(math.exp, bets.log_prior)) == pytest.approx(1.0)
 
