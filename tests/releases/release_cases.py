@@ -23,9 +23,9 @@ def arm(requests: int, errors: int = 0, errors_4xx: int = 0, slow: int = 0, **mo
     return Arm(requests, good, errors_4xx, errors, timed=requests, slow=slow, **more)
 
 
-def minute(index: int, canary: Arm, baseline: Arm, weight: float | None = None, **more: int) -> Minute:
+def minute(index: int, canary: Arm, baseline: Arm, weight: float | None = None) -> Minute:
     """The release's minute `index`; a negative one is history."""
-    return Minute(STARTED + index * MINUTE, canary, baseline, weight, **more)
+    return Minute(STARTED + index * MINUTE, canary, baseline, weight)
 
 
 def release(arms: Iterable[tuple[Arm, Arm]], weight: float | None = None) -> list[Minute]:

@@ -119,6 +119,6 @@ def test_each_stream_has_its_own_factor(stream: str) -> None:
     bad, refused, slow = bursts[stream]
     zones = (Zone(700, bad, refused, 700, slow), Zone(700, 0, 0, 700, 0))
     past = zoned(history([arm(1_400, bad, refused, slow)] * 30), zones)
-    factors = {name: 1 / units((), past, name, STARTED, SETTLE, 1)[0] for name in ("5xx", "4xx", "slow")}  # type: ignore[arg-type]
-    assert factors.pop(stream) > 30  # type: ignore[call-overload]
+    factors = {name: 1 / units((), past, name, STARTED, SETTLE, 1)[0] for name in ("5xx", "4xx", "slow")}
+    assert factors.pop(stream) > 30
     assert list(factors.values()) == [1.0, 1.0]

@@ -130,6 +130,7 @@ def test_what_is_announced_is_said_in_requests_and_in_time() -> None:
     ]  # fmt: skip
     third = next(need for need in needs if need.finding.startswith("3 times"))
     assert third.canary_requests is not None
+    assert third.minutes is not None
     assert third.minutes == pytest.approx(third.canary_requests / 60)
     assert third.words == (
         f"5xx: 3 times the baseline's 0.500% takes {third.canary_requests:,.0f} canary requests "
