@@ -46,6 +46,10 @@ def autoscaling() -> AutoScalingClient:
     return cast("AutoScalingClient", client("autoscaling"))
 
 
+def cloudwatch() -> Any:
+    return client("cloudwatch")
+
+
 def elbv2() -> ElasticLoadBalancingv2Client:
     return cast("ElasticLoadBalancingv2Client", client("elbv2"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from caretaker.aws import clients
@@ -16,6 +17,8 @@ _DESCRIBE_TASKS = 100
 _DESCRIBE_SERVICES = 10
 _UPDATE_INSTANCES = 10
 _GET_PROTECTION = 100
+_DESCRIBE_DEPLOYMENTS = 20
+_DESCRIBE_REVISIONS = 20
 _PAGE = 100
 # Ids in one cluster query expression: far below any limit of its length.
 _FILTER_IDS = 25
@@ -160,6 +163,101 @@ def update_service(cluster: str, service: str, **changes: Any) -> dict[str, Any]
     """Change a service; `changes` in ECS's own members. Returns the service as ECS answers it."""
     answer = call(clients.ecs().update_service, cluster=cluster, service=service, **changes)
     return dict(answer.get("service", {}))
+
+
+def list_service_deployments(
+    cluster: str, service: str, *, statuses: Sequence[str] = (), created_after: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Service deployments in brief (ARN, status, target revision), every page; rollbacks have no entry of their own.
+
+    Args:
+        service: its ARN, or its name.
+        statuses: only these, as ECS names them (PENDING, IN_PROGRESS, …); without any, all.
+        created_after: only those that were created later.
+    """
+    created = {"after": created_after} if created_after else None
+    return pages(
+        clients.ecs().list_service_deployments,
+        "serviceDeployments",
+        cluster=cluster,
+        service=service,
+        maxResults=_PAGE,
+        **_given(status=list(statuses) or None, createdAt=created),
+    )
+
+
+def describe_service_deployments(arns: Iterable[str]) -> Found:
+    """Service deployments by ARN; one that ECS does not know (any more) comes back as a failure."""
+    method = clients.ecs().describe_service_deployments
+    return gather(method, "serviceDeploymentArns", arns, _DESCRIBE_DEPLOYMENTS, "serviceDeployments")
+
+
+def describe_service_revisions(arns: Iterable[str]) -> Found:
+    """Service revisions by ARN: what a service was at one time, its task definition and load balancers among it."""
+    method = clients.ecs().describe_service_revisions
+    return gather(method, "serviceRevisionArns", arns, _DESCRIBE_REVISIONS, "serviceRevisions")
+
+
+def stop_service_deployment(arn: str, stop_type: str = "ROLLBACK") -> None:
+    """Stop a service deployment: `ROLLBACK` (also without a rollback of its own configured) or `ABORT`.
+
+    Raises:
+        Conflict: the deployment is over, or being stopped already.
+    """
+    call(clients.ecs().stop_service_deployment, serviceDeploymentArn=arn, stopType=stop_type)
+
+
+def continue_service_deployment(arn: str, hook: str, action: str) -> None:
+    """Answer the PAUSE hook `hook` at which a service deployment waits: `CONTINUE` or `ROLLBACK`."""
+    call(clients.ecs().continue_service_deployment, serviceDeploymentArn=arn, hookId=hook, action=action)
+
+
+def create_task_set(cluster: str, service: str, task_definition: str, token: str, **members: Any) -> dict[str, Any]:
+    """Create a task set in a service with external deployment controller. Returns it.
+
+    Args:
+        token: client token, at most 36 characters: the same one creates nothing twice.
+        members: further ones of ECS's request, e.g. `loadBalancers`, `scale`, `networkConfiguration`.
+    """
+    answer = call(
+        clients.ecs().create_task_set,
+        cluster=cluster,
+        service=service,
+        taskDefinition=task_definition,
+        clientToken=token,
+        **members,
+    )
+    return dict(answer["taskSet"])
+
+
+def describe_task_sets(cluster: str, service: str, ids: Sequence[str] = (), include: Sequence[str] = ()) -> Found:
+    """Task sets of a service, by id or ARN; without any, all of them."""
+    request: dict[str, Any] = {"cluster": cluster, "service": service, **_given(taskSets=list(ids) or None)}
+    answer = call(clients.ecs().describe_task_sets, **request, **_include(include))
+    return Found(list(answer.get("taskSets", [])), failures(answer))
+
+
+def update_task_set(cluster: str, service: str, task_set: str, percent: float) -> dict[str, Any]:
+    """Scale a task set to `percent` of the service's desired count. Returns it."""
+    scale = {"unit": "PERCENT", "value": percent}
+    answer = call(clients.ecs().update_task_set, cluster=cluster, service=service, taskSet=task_set, scale=scale)
+    return dict(answer["taskSet"])
+
+
+def update_primary_task_set(cluster: str, service: str, task_set: str) -> dict[str, Any]:
+    """Make a task set the service's primary one. Returns it."""
+    method = clients.ecs().update_service_primary_task_set
+    return dict(call(method, cluster=cluster, service=service, primaryTaskSet=task_set)["taskSet"])
+
+
+def delete_task_set(cluster: str, service: str, task_set: str, *, force: bool = False) -> dict[str, Any]:
+    """Delete a task set; `force` also when it is not scaled to nothing. Returns it.
+
+    Raises:
+        Missing: it is gone already.
+    """
+    method = clients.ecs().delete_task_set
+    return dict(call(method, cluster=cluster, service=service, taskSet=task_set, force=force)["taskSet"])
 
 
 def describe_task_definition(arn: str, include: Sequence[str] = ()) -> dict[str, Any]:

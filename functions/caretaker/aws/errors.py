@@ -110,6 +110,7 @@ _NAMES: dict[type[AwsFailure], tuple[str, ...]] = {
         "ServiceNotFoundException",
         "ServiceNotActiveException",
         "ServiceDeploymentNotFoundException",
+        "TaskSetNotFoundException",
         "TargetNotFoundException",
         "InvalidInstanceID.NotFound",
         "InvalidInstanceID",
@@ -119,6 +120,7 @@ _NAMES: dict[type[AwsFailure], tuple[str, ...]] = {
         "TargetGroupNotFound",
         "LoadBalancerNotFound",
         "ListenerNotFound",
+        "RuleNotFound",
         "ParameterNotFound",
         "ResourceNotFoundException",
         "ExecutionDoesNotExist",
@@ -194,6 +196,11 @@ _NAMES: dict[type[AwsFailure], tuple[str, ...]] = {
         "VcpuLimitExceeded",
         "MaxSpotInstanceCountExceeded",
         "ExecutionLimitExceeded",
+        "TargetGroupAssociationLimit",
+        "TooManyActions",
+        "TooManyRegistrationsForTargetId",
+        "TooManyTargets",
+        "TooManyUniqueTargetGroupsPerLoadBalancer",
     ),
     AlreadyDone: (
         "ExecutionAlreadyExists",
@@ -218,6 +225,10 @@ _NAMES: dict[type[AwsFailure], tuple[str, ...]] = {
         "ClientException",
         "MissingParameter",
         "OperationNotPermitted",
+        "InvalidConfigurationRequest",
+        "InvalidLoadBalancerAction",
+        "IncompatibleProtocols",
+        "UnsupportedProtocol",
     ),
 }
 _BY_NAME: dict[str, type[AwsFailure]] = {name: kind for kind, names in _NAMES.items() for name in names}
