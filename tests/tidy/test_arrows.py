@@ -78,6 +78,8 @@ EDGES = {
     "caretaker.hosts.steps",
     "caretaker.hosts.undo",
     "caretaker.inbound.resolve",
+    "caretaker.releases.desk",
+    "caretaker.releases.record",
 }
 
 

@@ -1,0 +1,214 @@
+"""What is known of one release, as plain data, and how it is kept in the table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from caretaker.runtime.clock import iso, optional, parse
+from caretaker.runtime.journal import Trigger
+
+Item = Mapping[str, Any]
+Way = Literal["watch", "gate", "drive"]
+Mode = Literal["observe", "approve", "act"]
+Decision = Literal["promote", "roll_back", "hold"]
+Outcome = Literal["promoted", "rolled_back", "inconclusive", "planned", "ignored", "failed"]
+Answer = Literal["approved", "rejected", "expired"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """The question to a person.
+
+    Attributes:
+        asked: when it was asked.
+        expires: when it lapses, and nothing is done.
+        token: task token of the state that waits for the answer.
+        answer: approved, rejected or expired; None while it is open.
+        by: who answered.
+    """
+
+    asked: datetime
+    expires: datetime
+    token: str
+    answer: Answer | None = None
+    by: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "asked": iso(self.asked),
+            "expires": iso(self.expires),
+            "token": self.token,
+            "answer": self.answer,
+            "by": self.by,
+        }
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of one service.
+
+    Attributes:
+        id: execution name, `bake-release-<hash>-<attempt>`.
+        way: `watch` beside a native deployment, `gate` as its hook, `drive` by shifting the weights itself.
+        mode: `observe` changes nothing, `approve` asks first, `act` acts.
+        cluster, service: ARNs.
+        deployment: ARN of the service deployment, or id of the task set (drive).
+        revision: ARN of the new service revision; empty for drive.
+        task_definition, baseline_task_definition: ARNs of the new and of the running revision.
+        baseline_revision: ARN of the running service revision; empty where there is none.
+        balancer: ARN of the load balancer.
+        rules: ARNs of the production listener rules (or listeners) whose weights shift.
+        canary_group, baseline_group: ARNs of the target groups of the new and of the running revision.
+        opened: when the release was opened.
+        trigger: why.
+        started: the first minute in which the canary was meant to have traffic; None before.
+        weight: the share of requests that the canary is meant to have now, 0 to 1.
+        weights_changed: when that share last changed.
+        status: open or closed.
+        decision, decision_reason: what was decided, and why; None before.
+        outcome, reason: what became of it.
+        verdict: summary of the last look.
+        approval: the question to a person; None if none was asked.
+        looks: number of looks so far.
+        done: what Caretaker changed, in words, in order.
+        notes: facts that the way of working keeps between its functions.
+    """
+
+    id: str
+    way: Way
+    mode: Mode
+    cluster: str
+    service: str
+    deployment: str
+    revision: str
+    task_definition: str
+    opened: datetime
+    trigger: Trigger
+    baseline_task_definition: str = ""
+    baseline_revision: str = ""
+    balancer: str = ""
+    rules: tuple[str, ...] = ()
+    canary_group: str = ""
+    baseline_group: str = ""
+    started: datetime | None = None
+    weight: float = 0.0
+    weights_changed: datetime | None = None
+    status: Literal["open", "closed"] = "open"
+    decision: Decision | None = None
+    decision_reason: str = ""
+    outcome: Outcome | None = None
+    reason: str = ""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    approval: Approval | None = None
+    looks: int = 0
+    done: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    ended: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.rsplit("/", 1)[-1]
+
+    @property
+    def open(self) -> bool:
+        return self.status == "open"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look came to.
+
+    Attributes:
+        number: from 1.
+        action: the judge's: roll back, promote, continue, inconclusive.
+        counts: per stream: canary errors and requests, baseline errors and requests, log evidence against and for.
+        needs: what was still missing for a decision, in words.
+    """
+
+    number: int
+    at: datetime
+    action: str
+    reason: str
+    log_against: float
+    counts: Mapping[str, Any]
+    weight: float
+    line: float = 0.0
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A revision that was rolled back."""
+
+    task_definition: str
+    at: datetime
+    release: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the index.
+
+    Attributes:
+        kind: `open`, `closed` (its outcome may not have been told yet) or `past`.
+        due: before this the reaper does not question it.
+    """
+
+    id: str
+    service: str
+    kind: Literal["open", "closed", "past"]
+    opened: datetime
+    due: datetime
+
+
+def release_id(deployment: str, revision: str, attempt: int = 1) -> str:
+    """`bake-release-<16 hex>-<attempt>` of a deployment (or task set) and its revision (or task definition)."""
+    digest = hashlib.sha256(f"{deployment},{revision}".encode()).hexdigest()[:16]
+    return f"bake-release-{digest}-{attempt}"
+
+
+_TIMES = ("opened", "started", "weights_changed", "ended")
+FIELDS = tuple(Release.__dataclass_fields__)
+
+
+def plain_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, Approval):
+        return value.plain()
+    if isinstance(value, Trigger):
+        return {"kind": value.kind, "text": value.text}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def to_item(release: Release) -> dict[str, Any]:
+    return {name: plain_value(getattr(release, name)) for name in FIELDS}
+
+
+def from_item(item: Item) -> Release:
+    given = {name: item[name] for name in FIELDS if name in item}
+    for name in _TIMES:
+        given[name] = optional(given.get(name), name)
+    for name in ("rules", "done"):
+        given[name] = tuple(given.get(name, ()))
+    given["trigger"] = Trigger(given["trigger"]["kind"], given["trigger"]["text"])
+    given["weight"] = float(given.get("weight", 0))
+    if given.get("approval"):
+        given["approval"] = _approval(given["approval"])
+    return Release(**given)
+
+
+def _approval(item: Mapping[str, Any]) -> Approval:
+    asked, expires = parse(item["asked"], "asked"), parse(item["expires"], "expires")
+    return Approval(asked, expires, item["token"], item["answer"], item["by"])
+
+
+def look_from(item: Item) -> Look:
+    given = {name: item[name] for name in Look.__dataclass_fields__ if name in item}
+    return Look(**{**given, "at": parse(item["at"], "at"), "needs": tuple(item["needs"])})
