@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = measured(cells, options)
     print(text(results))
     if options.write:
-        pages.write(results, options.write)
+        pages.write(results, options.write, f"python -m benchmarks.judge {' '.join(arguments or sys.argv[1:])}")
     return 0 if all(one.holds for one in statements(results)) else 1
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.judge.cells import DEAD, DISTURBANCES, OUTAGE, Cell
+from benchmarks.judge.cells import DEAD, DISTURBANCES, Cell
 from benchmarks.judge.measure import OURS, Duel, Figure, Group, Promise, lower_bound
 from benchmarks.judge.rivals import RIVALS
 
@@ -35,7 +35,7 @@ class Results:
 
     Attributes:
         groups: a good release and its effects each.
-        outages: cells with an outage at 3 canary requests a minute, with the runs found within 10 minutes, and all runs.
+        outages: cells with an outage at 3 canary requests a minute, with the runs found within 10 minutes, and all.
         look: the time of one look.
     """
 
@@ -89,9 +89,11 @@ def _promises(results: Results) -> Statement:
         return Statement("announced sample: no cell in which it fits in an hour", True)
     short = [one for one in fitting if one.share < KEPT]
     worst = min(fitting, key=lambda one: one.share)
+    kept = f"{len(fitting) - len(short)} of {len(fitting)} cells at {KEPT:.0%} or more of their runs"
+    typical = median(one.share for one in fitting)
     words = (
-        f"found within 1.2 times the announced sample: {len(fitting) - len(short)} of {len(fitting)} cells at {KEPT:.0%} "
-        f"or more of their runs, median {median(one.share for one in fitting):.1%}, worst {worst.share:.1%} ({worst.cell.name})"
+        f"found within 1.2 times the announced sample, where that fits in an hour: {kept}, median {typical:.1%}, "
+        f"worst {worst.share:.1%} ({worst.cell.name})"
     )
     return Statement(words, not short)
 
@@ -112,8 +114,8 @@ def _false_promotions(results: Results) -> Statement:
     worst = max(bad, key=lambda one: one.promoted)
     bound = max(lower_bound(one.promotions, one.runs, len(bad)) for one in bad)
     words = (
-        f"bad releases promoted (3 times the base or more, and 0.25 % or more): {len(bad)} cells, worst {worst.promoted:.2%} "
-        f"({worst.cell.name}), corrected lower bound {bound:.2%}, limit 1 %"
+        f"bad releases promoted (3 times the base or more, and 0.25 % or more): {len(bad)} cells, "
+        f"worst {worst.promoted:.2%} ({worst.cell.name}), corrected lower bound {bound:.2%}, limit 1.0%"
     )
     return Statement(words, bound <= 0.01)
 
@@ -125,7 +127,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _percent(values: Sequence[float]) -> str:
-    return f"{median(values):.1%} / {max(values):.1%}" if values else "–"
+    return f"{median(values):.1%} / {max(values):.1%}" if values else "-"
 
 
 def judges_table(results: Results) -> str:
@@ -138,7 +140,12 @@ def judges_table(results: Results) -> str:
         bad = [one.promoted for one in own if one.cell.is_bad]
         undecided = [one.inconclusive for one in own]
         rows.append(
-            [label, *(_percent(values) for values in by), _percent(bad), f"{sum(undecided) / len(undecided):.1%}"]
+            [
+                label,
+                *(_percent(values) for values in by),
+                _percent(bad),
+                f"{max(0.0, sum(undecided) / len(undecided)):.1%}",
+            ]
         )
     return markdown(("judge", *DISTURBANCES, "bad promoted", "inconclusive (mean)"), rows)
 
@@ -166,7 +173,7 @@ def duels_table(results: Results) -> str:
         own = [one for one in results.duels if one.rival == rival.name]
         outcomes = Counter(one.outcome for one in own)
         wins = [one.errors_ours / one.errors_theirs for one in own if one.alpha is not None and one.errors_theirs > 0]
-        ratio = f"{median(wins):.2f}" if wins else "–"
+        ratio = f"{median(wins):.2f}" if wins else "-"
         counts = [str(outcomes[key]) for key in ("fewer", "equal", "more", "not comparable")]
         rows.append([rival.label, str(len(own)), *counts, ratio])
     header = (
@@ -179,16 +186,6 @@ def duels_table(results: Results) -> str:
         "errors, ours / theirs (median)",
     )
     return markdown(header, rows)
-
-
-def reason(one: Duel) -> str:
-    """Why a rival serves fewer errors in a cell: the kinds that are explained in docs/judge.md."""
-    if one.cell.effect == DEAD:
-        return "silence"
-    expected = one.cell.rpm * one.cell.share
-    if expected * one.cell.rate * 3 < 10 or one.cell.effect == OUTAGE or one.errors_theirs < 30:
-        return "first errors"
-    return "fixed line"
 
 
 def lost_table(duels: Iterable[Duel]) -> str:
@@ -208,47 +205,37 @@ def lost_table(duels: Iterable[Duel]) -> str:
     return markdown(header, rows)
 
 
+COLUMNS = (
+    "rpm",
+    "base",
+    "effect",
+    "share",
+    "judge",
+    "runs",
+    "rolled_back",
+    "promoted",
+    "inconclusive",
+    "minutes_median",
+    "minutes_p95",
+    "users_errors",
+)
+
+
 def write_grid(results: Results, folder: Path) -> None:
     """Every figure, one file for each disturbance."""
     for disturbance in DISTURBANCES:
         with (folder / f"grid-{disturbance}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(
-                [
-                    "rpm",
-                    "base",
-                    "effect",
-                    "share",
-                    "judge",
-                    "runs",
-                    "rolled_back",
-                    "promoted",
-                    "inconclusive",
-                    "minutes_median",
-                    "minutes_p95",
-                    "users_errors",
-                ]
-            )
-            for one in results.figures:
-                if one.cell.disturbance == disturbance:
-                    writer.writerow(_grid_row(one))
+            writer.writerow(COLUMNS)
+            writer.writerows(_grid_row(one) for one in results.figures if one.cell.disturbance == disturbance)
 
 
 def _grid_row(one: Figure) -> list[str]:
     cell = one.cell
+    case = [f"{cell.rpm:g}", f"{cell.base:g}", cell.effect, f"{cell.share:g}", one.judge, str(one.runs)]
     shares = [f"{value:.4f}" for value in (one.rolled_back, one.promoted, max(0.0, one.inconclusive))]
     times = ["" if math.isnan(value) else f"{value:g}" for value in (one.median, one.p95)]
-    return [
-        f"{cell.rpm:g}",
-        f"{cell.base:g}",
-        cell.effect,
-        f"{cell.share:g}",
-        one.judge,
-        str(one.runs),
-        *shares,
-        *times,
-        f"{one.errors:.4g}",
-    ]
+    return [*case, *shares, *times, f"{one.errors:.4g}"]
 
 
 def text(results: Results) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from caretaker.releases.counting import units
-from caretaker.releases.dispersion import PRIOR_ERRORS, WINDOW, burst_factor, rolling_units, zone_scatter
+from caretaker.releases.dispersion import LARGEST, PRIOR_ERRORS, WINDOW, burst_factor, rolling_units, zone_scatter
 from caretaker.releases.model import Minute, Zone
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,5 +120,11 @@ def test_each_stream_has_its_own_factor(stream: str) -> None:
     zones = (Zone(700, bad, refused, 700, slow), Zone(700, 0, 0, 700, 0))
     past = zoned(history([arm(1_400, bad, refused, slow)] * 30), zones)
     factors = {name: 1 / units((), past, name, STARTED, SETTLE, 1)[0] for name in ("5xx", "4xx", "slow")}
-    assert factors.pop(stream) > 30
+    assert factors.pop(stream) == LARGEST
     assert list(factors.values()) == [1.0, 1.0]
+
+
+def test_a_zone_that_was_out_does_not_make_the_judge_blind() -> None:
+    out = zoned(history([arm(9_000, 3_000)] * 10), (Zone(3_000, 3_000, 0), Zone(3_000), Zone(3_000)))
+    unit = units((), out, "5xx", STARTED, SETTLE, 1)[0]
+    assert 1 / unit == LARGEST

@@ -306,7 +306,13 @@ def test_refused_connections_convict() -> None:
 def test_a_canary_that_refuses_every_connection_has_no_requests_and_is_convicted() -> None:
     verdict = decided(release([(Arm(connection_errors=9), arm(171))] * 15))
     assert verdict.action is Action.ROLL_BACK
-    assert verdict.reason.startswith("connections refused 9 of 9 against 0 of 171, at look ")
+    assert verdict.reason.startswith("connections refused 18 of 18 against 0 of 342, at look 7 (evidence ")
+
+
+def test_one_burst_of_refused_connections_does_not_convict() -> None:
+    quiet = [(arm(9), arm(171))] * 4
+    verdict = decided(release([*quiet, (Arm(9, 9, connection_errors=8), arm(171)), *quiet, *quiet]))
+    assert verdict.action is Action.CONTINUE
 
 
 # Plain facts

@@ -27,6 +27,9 @@ MANY_LEFT_OUT = 0.2
 MINUTE_CAP = 4.0
 """Canary requests that a minute without a datapoint counts as at most: one lost datapoint is no dead canary."""
 
+REFUSALS_CAP = 2.0
+"""Refused connections that one minute counts as at most."""
+
 
 def _evidence(rows: Sequence[Row], bets: Bets, minutes: int) -> float:
     return log_wealth(fold(rows, bets, minutes), bets.log_prior)
@@ -77,13 +80,17 @@ def connections(minutes: Sequence[Minute], started: datetime, look: int) -> Chec
         tried = (canary.requests or 0) + canary.connection_errors
         usual = (baseline.requests or 0) + baseline.connection_errors
         if tried and usual:
+            refused = canary.connection_errors + baseline.connection_errors
+            # One target that restarts refuses many at once. The total is what the test conditions on, so it may set
+            # the price: a minute counts as at most so many independent refusals.
+            unit = min(1.0, REFUSALS_CAP / refused) if refused else 1.0
             index = index_of(minute.start, started)
-            rows.append(Row(index, tried, canary.connection_errors, usual, baseline.connection_errors))
-    refused = int(sum(row.canary_errors for row in rows))
+            rows.append(Row(index, tried, canary.connection_errors, usual, baseline.connection_errors, unit))
+    canary_refused = int(sum(row.canary_errors for row in rows))
     tried = int(sum(row.canary_requests for row in rows))
     usual_refused = int(sum(row.baseline_errors for row in rows))
     usual = int(sum(row.baseline_requests for row in rows))
-    words = f"connections refused {refused:,} of {tried:,} against {usual_refused:,} of {usual:,}"
+    words = f"connections refused {canary_refused:,} of {tried:,} against {usual_refused:,} of {usual:,}"
     return Check("connections", "evidence", words, _evidence(rows, ANY_WORSE, look))
 
 

@@ -16,6 +16,8 @@ WINDOW = 180
 """Minutes of the stable target group that are looked at."""
 PRIOR_ERRORS = 5.0
 """As many errors without bursts are taken to have been seen beforehand; so two errors by chance do not make a burst."""
+LARGEST = 25.0
+"""A zone of the baseline that was out for minutes is no burst: it must not make the judge blind for three hours."""
 
 
 def zone_scatter(requests: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
@@ -37,8 +39,8 @@ def zone_scatter(requests: Sequence[float], errors: Sequence[float]) -> tuple[fl
 
 
 def burst_factor(scatter: float, errors: float) -> float:
-    """Phi, at least 1, from the sums of `zone_scatter` over a window."""
-    return max(1.0, (scatter + PRIOR_ERRORS) / (errors + PRIOR_ERRORS))
+    """Phi, from 1 to `LARGEST`, from the sums of `zone_scatter` over a window."""
+    return min(LARGEST, max(1.0, (scatter + PRIOR_ERRORS) / (errors + PRIOR_ERRORS)))
 
 
 def rolling_units(scatter: Sequence[float], errors: Sequence[float], first: int, settle: int) -> list[float]:
