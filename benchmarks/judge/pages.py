@@ -35,6 +35,19 @@ from benchmarks.judge.streams import simulate
 
 BEGIN, END = "<!-- begin figures -->", "<!-- end figures -->"
 SHORT = {OURS: "this judge", "kayenta": "Kayenta", "pipecd": "PipeCD", "fixed": "fixed-sample test"}
+LOST_COLUMNS = (
+    "rival",
+    "rpm",
+    "base",
+    "effect",
+    "share",
+    "disturbance",
+    "false_theirs",
+    "false_ours",
+    "alpha",
+    "errors_theirs",
+    "errors_ours",
+)
 ACCENT, PLAIN = "#c2410c", "#475569"
 
 
@@ -68,7 +81,7 @@ def figures(results: Results, command: str) -> str:
         "Good releases rolled back (median / worst cell), bad releases promoted (median / worst), inconclusive (mean).",
         judges_table(results),
         "### What is found, and when",
-        "Releases rolled back within the hour (mean over cells), and the medians over cells of the median and p95 minute.",
+        "Releases rolled back within the hour (mean over cells), and the median and p95 minute (medians over cells).",
         detection_table(results),
         "### Errors that users got",
         "At no more false rollbacks than the rival has on the same good releases, and on the same runs.",
@@ -99,17 +112,12 @@ def _write_lost(results: Results, folder: Path) -> None:
     """Every cell in which a rival served fewer errors."""
     with (folder / "rival-better.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ("rival", "rpm", "base", "effect", "share", "disturbance", "false_theirs", "false_ours", "alpha")
-            + ("errors_theirs", "errors_ours")
-        )
+        writer.writerow(LOST_COLUMNS)
         for one in _lost(results.duels):
             cell = one.cell
-            writer.writerow(
-                [one.rival, f"{cell.rpm:g}", f"{cell.base:g}", cell.effect, f"{cell.share:g}", cell.disturbance]
-                + [f"{one.false_theirs:.4f}", f"{one.false_ours:.4f}", f"{one.alpha:g}"]
-                + [f"{one.errors_theirs:.4g}", f"{one.errors_ours:.4g}"]
-            )
+            case = (f"{cell.rpm:g}", f"{cell.base:g}", cell.effect, f"{cell.share:g}", cell.disturbance)
+            wrong = (f"{one.false_theirs:.4f}", f"{one.false_ours:.4f}", f"{one.alpha:g}")
+            writer.writerow((one.rival, *case, *wrong, f"{one.errors_theirs:.4g}", f"{one.errors_ours:.4g}"))
 
 
 def _name(judge: str) -> str:
