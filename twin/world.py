@@ -64,6 +64,7 @@ class World:
         self._compose()
         self._stack = ExitStack()
         self.deployment: Deployment
+        self.traffic: Traffic | None = None
         self.fleet = FleetBuilder(self, spec)
 
     def _compose(self) -> None:
@@ -156,7 +157,8 @@ class World:
             return
         options = TrafficOptions(**_chosen(self.spec.options.traffic))
         traffic = traffic_of(self.spec.traffic, self)
-        Traffic(self.kernel, self.elbv2, self.ecs, self.alarms.store, traffic, options).start()
+        self.traffic = Traffic(self.kernel, self.elbv2, self.ecs, self.alarms.store, traffic, options)
+        self.traffic.start()
 
     def settle(self) -> None:
         """Let everything that is due at this very moment happen."""

@@ -34,6 +34,10 @@ class Latency:
     def of(cls, median: float, p99: float) -> Latency:
         return cls(median, math.log(p99 / median) / _P99)
 
+    @property
+    def p99(self) -> float:
+        return self.median * math.exp(self.sigma * _P99)
+
     def times(self, factor: float) -> Latency:
         return self if factor == 1 else Latency(self.median * factor, self.sigma)
 

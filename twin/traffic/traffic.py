@@ -10,7 +10,7 @@ Sources: Application Load Balancer guide ("Routing", "Health checks": fail open;
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -37,6 +37,28 @@ class Tasks(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Requests of one look at where they go; for observers.
+
+    Attributes:
+        at: simulated seconds since the start at which the time that was looked at begins.
+        rule: ARN of the rule that they matched.
+        definition: `family:revision` behind the targets; None if no task of ECS is.
+        requests: how many, on average.
+        load: requests a minute for each target.
+        effect: how they are answered; None if the group has no target that could.
+    """
+
+    at: float
+    rule: str
+    group: str
+    definition: str | None
+    requests: float
+    load: float
+    effect: Effect | None
+
+
 @dataclass
 class _Tally:
     """What happened since the last report: mean numbers of requests, and the hosts that were seen.
@@ -59,6 +81,9 @@ class Traffic:
         elbv2: the balancers; `shares` says where requests go.
         ecs: says which task definition is behind a target.
         store: where CloudWatch's datapoints are.
+
+    Attributes:
+        listeners: told where requests went, at every look.
     """
 
     def __init__(
@@ -76,6 +101,7 @@ class Traffic:
         self.store = store
         self.spec = spec
         self.options = options or TrafficOptions()
+        self.listeners: list[Callable[[Sent], None]] = []
         self._lags = kernel.rng("traffic/lags")
         self._rngs: dict[str, Random] = {}
         self._tally = _Tally()
@@ -119,14 +145,15 @@ class Traffic:
         for requests in self.spec.requests:
             if not self._exists(requests.rule):
                 continue
-            balancer = self.elbv2.routed(requests.rule).listener.load_balancer
+            rule = self.elbv2.routed(requests.rule)
+            balancer = rule.listener.load_balancer
             if balancer.kind != "application":
                 raise Unmodelled(f"traffic of {requests.name}: {balancer.name} is no Application Load Balancer")
             balancers[balancer.arn] = balancer
             rate = model.volume(self.spec, requests, elapsed, at)
             for group_arn, share in self.elbv2.shares(requests.rule).items():
                 if share > 0:
-                    self._send(balancer, group_arn, rate * share, length, elapsed)
+                    self._send(balancer, rule.arn, group_arn, rate * share, length, elapsed)
         for balancer in balancers.values():
             self._count_hosts(balancer)
 
@@ -137,21 +164,30 @@ class Traffic:
             return False
         return True
 
-    def _send(self, balancer: LoadBalancer, group_arn: str, rate: float, length: float, elapsed: float) -> None:
+    def _send(
+        self, balancer: LoadBalancer, rule_arn: str, group_arn: str, rate: float, length: float, elapsed: float
+    ) -> None:
         """`rate` requests a minute to a target group, for `length` seconds."""
         mean = rate * length / 60
         targets = self._open_to(group_arn)
         if not targets:
             self._tally.refused[balancer.arn] = self._tally.refused.get(balancer.arn, 0.0) + mean
+            self._tell(Sent(elapsed, rule_arn, group_arn, None, mean, 0.0, None))
             return
         counted: dict[tuple[str, str | None], int] = {}
         for target in targets:
             place = (target.zone or next(iter(balancer.zones)), self._definition(group_arn, target))
             counted[place] = counted.get(place, 0) + 1
         for (zone, definition), number in counted.items():
-            effect = model.effect(self.spec, definition, elapsed, rate / len(targets))
+            load, part = rate / len(targets), mean * number / len(targets)
+            effect = model.effect(self.spec, definition, elapsed, load)
             key = (balancer.arn, group_arn, zone, effect)
-            self._tally.answered[key] = self._tally.answered.get(key, 0.0) + mean * number / len(targets)
+            self._tally.answered[key] = self._tally.answered.get(key, 0.0) + part
+            self._tell(Sent(elapsed, rule_arn, group_arn, definition, part, load, effect))
+
+    def _tell(self, sent: Sent) -> None:
+        for listener in self.listeners:
+            listener(sent)
 
     def _open_to(self, group_arn: str) -> Sequence[RegisteredTarget]:
         """The targets that get requests: the healthy ones, without any the unhealthy ones (fail open)."""
