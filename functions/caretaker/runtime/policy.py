@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 Mode = Literal["observe", "act"]
 Standalone = Literal["wait", "block"]
+ReleaseMode = Literal["observe", "approve", "act"]
+Way = Literal["auto", "watch", "gate", "drive", "off"]
+OnInconclusive = Literal["hold", "extend", "raise", "roll_back"]
+OnError = Literal["fail", "succeed"]
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,123 @@ class HostPolicy:
         return self.services.get(name, ServicePolicy(self.surge, self.standalone))
 
 
-_DURATIONS = frozenset({"lead", "ready_timeout", "drain_timeout", "retry_after"})
+@dataclass(frozen=True)
+class OnPush:
+    """A push to an ECR repository that asks for a release.
+
+    Attributes:
+        repository: its name.
+        tag: tags that count; `*` stands for any text, `?` for one character.
+    """
+
+    repository: str
+    tag: str = "*"
+
+    def fits(self, repository: str, tag: str) -> bool:
+        """Whether a push of `tag` to `repository` is one."""
+        return repository == self.repository and fnmatchcase(tag, self.tag)
+
+
+@dataclass(frozen=True)
+class ReleasePolicy:
+    """What holds for the releases of one service.
+
+    Attributes:
+        mode: `observe` judges and reports, `approve` asks before it acts, `act` acts.
+        way: how releases are accompanied; `auto` by what the service is, `off` not at all.
+        steps: percents of the traffic, in order, of a release that Caretaker drives; the last one is 100.
+        bake: minutes at a step before a promotion.
+        patience: minutes at a step after which a release without enough evidence is inconclusive; at least `bake`.
+        alpha: the most that good releases are rolled back on statistical evidence, 0 to 0.2.
+        tolerated: ratio of the canary's error rate to the baseline's up to which it counts as good.
+        bad: the ratio that a promotion must have ruled out.
+        ignorable: the error rate below which no ratio matters to a promotion.
+        slow_over: seconds from which on an answer is slow; None: the baseline's p99 before the release.
+        on_inconclusive: wait for a person, go on looking, raise the canary's share, or roll back.
+        on_error: what the gate answers once it could not do its work for `gate_limit`.
+        approval_expires: how long an approval is waited for.
+        gate_limit: how long the gate puts ECS off while it cannot do its work.
+        discard: minutes at the start of a release in which slow answers do not count: tasks warm up. Errors count.
+        on_push: the ECR pushes that ask for a release of the service.
+    """
+
+    mode: ReleaseMode = "observe"
+    way: Way = "auto"
+    steps: tuple[float, ...] = (5, 25, 100)
+    bake: int = 10
+    patience: int = 60
+    alpha: float = 0.01
+    tolerated: float = 1.0
+    bad: float = 3.0
+    ignorable: float = 0.0025
+    slow_over: float | None = None
+    on_inconclusive: OnInconclusive = "hold"
+    on_error: OnError = "fail"
+    approval_expires: timedelta = timedelta(days=1)
+    gate_limit: timedelta = timedelta(minutes=30)
+    discard: int = 2
+    on_push: OnPush | None = None
+
+
+@dataclass(frozen=True)
+class ReleasePolicies:
+    """What holds for the releases of a cluster's services.
+
+    Attributes:
+        cluster: where a service has no policy of its own.
+        services: service name to what holds for it.
+    """
+
+    cluster: ReleasePolicy = field(default_factory=ReleasePolicy)
+    services: Mapping[str, ReleasePolicy] = field(default_factory=dict)
+
+    def service(self, name: str) -> ReleasePolicy:
+        """What holds for a service of the cluster (its name, not its ARN)."""
+        return self.services.get(name, self.cluster)
+
+
+_DURATIONS = frozenset({"lead", "ready_timeout", "drain_timeout", "retry_after", "approval_expires", "gate_limit"})
+MARGIN = 0.9
+"""`tolerated` must be below this part of `bad`, or no sample tells the two apart."""
 
 
 def overlay(policy: HostPolicy, fields: Mapping[str, Any]) -> HostPolicy:
     """`policy` with the given fields of a checked document in place of its own; durations are in seconds."""
-    changed: dict[str, Any] = {
-        name: timedelta(seconds=value) if name in _DURATIONS and value is not None else value
-        for name, value in fields.items()
-    }
-    return replace(policy, **changed)
+    return replace(policy, **_read(fields))
+
+
+def overlay_releases(policy: ReleasePolicy, fields: Mapping[str, Any]) -> ReleasePolicy:
+    """The same for releases. Raises ValueError with field and value if the whole contradicts itself."""
+    changed = replace(policy, **_read(fields))
+    if wrong := contradiction(vars(changed)):
+        raise ValueError(wrong)
+    return changed
+
+
+def contradiction(fields: Mapping[str, Any]) -> str | None:
+    """What does not go together in the given fields of `releases`: field, value and why; None if all does."""
+    bake, patience = fields.get("bake"), fields.get("patience")
+    if bake is not None and patience is not None and patience < bake:
+        return f"patience: {patience}: must be at least bake ({bake})"
+    tolerated, bad = fields.get("tolerated"), fields.get("bad")
+    if tolerated is not None and bad is not None and not tolerated < MARGIN * bad:
+        return f"tolerated: {tolerated:g}: must be below {MARGIN:g} times bad ({bad:g})"
+    return None
+
+
+def _read(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(name, value) for name, value in fields.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    """A field's value as the policy holds it."""
+    if value is None:
+        return None
+    if name in _DURATIONS:
+        return timedelta(seconds=value)
+    if name == "steps":
+        return tuple(value)
+    return OnPush(**value) if name == "on_push" else value
 
 
 def overlay_service(policy: HostPolicy, name: str, fields: Mapping[str, Any]) -> HostPolicy:

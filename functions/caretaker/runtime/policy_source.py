@@ -2,77 +2,40 @@
 
     <path>/defaults                            for every cluster
     <path>/clusters/<cluster name>             for one cluster
-    <path>/services/<cluster name>/<name>      for one service or family of standalone tasks: `surge`, `standalone`
+    <path>/services/<cluster name>/<name>      for one service (or the hosts' section of a family of standalone tasks)
 
 A later document overrides an earlier one field by field. A document that cannot be used is refused: the last good one
-stays in force; where there never was one, its hosts are only observed, since the refused document may have said just
-that. A missing document says nothing. Policy is read anew in every invocation: nobody should have to wait for a cache
-to see an off switch.
+stays in force; where there never was one, its hosts and releases are only observed, since the refused document may have
+said just that. A missing document says nothing. Policy is read anew in every invocation: nobody should have to wait for
+a cache to see an off switch.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from caretaker.aws import ssm
 from caretaker.runtime import logging
-from caretaker.runtime.policy import HostPolicy, Mode, Standalone, overlay, overlay_service
+from caretaker.runtime.policy import (
+    HostPolicy,
+    ReleasePolicies,
+    ReleasePolicy,
+    overlay,
+    overlay_releases,
+    overlay_service,
+)
+from caretaker.runtime.policy_fields import BadPolicy, Fields, check
 from caretaker.runtime.table import Item, Table
 
+__all__ = ["BadPolicy", "Loaded", "Refusal", "check", "load"]
+
 _PK = "POLICY"
-_DAY = 86_400
 # SSM API, PutParameter: what a part of a parameter's path may be made of. It refuses a whole read for one other name.
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
-
-Seconds = Annotated[int, Field(strict=True, ge=0, le=365 * _DAY)]
-Timeout = Annotated[int, Field(strict=True, ge=60, le=2 * _DAY)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class HostFields(_Strict):
-    """`hosts` of the defaults and of a cluster; every field may be left out. See `HostPolicy` for their meaning."""
-
-    mode: Mode = "observe"
-    lead: Seconds | None = None
-    budget: Annotated[int, Field(strict=True, ge=1, le=10)] = 1
-    surge: bool = True
-    standalone: Standalone = "wait"
-    ready_timeout: Timeout = 900
-    drain_timeout: Timeout = 3600
-    retry_after: Timeout = 900
-    allow_shrink: bool = False
-
-
-class ServiceFields(_Strict):
-    """`hosts` of a service."""
-
-    surge: bool = True
-    standalone: Standalone = "wait"
-
-
-class Document(_Strict):
-    """A document of the defaults or of a cluster."""
-
-    hosts: HostFields = HostFields()
-
-
-class ServiceDocument(_Strict):
-    """A document of a service."""
-
-    hosts: ServiceFields = ServiceFields()
-
-
-class BadPolicy(ValueError):
-    """A document that is refused. `str()` is one line that names the parameter, the field and the value."""
+_OBSERVE: Mapping[str, Any] = {"mode": "observe"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +57,8 @@ class Refusal:
 class Loaded:
     """The policy of a cluster, and what was refused on the way."""
 
-    hosts: HostPolicy
+    hosts: HostPolicy = field(default_factory=HostPolicy)
+    releases: ReleasePolicies = field(default_factory=ReleasePolicies)
     refused: tuple[Refusal, ...] = ()
 
 
@@ -115,30 +79,6 @@ def is_policy(path: str, name: str) -> bool:
     return parts == ["defaults"] or (len(parts), parts[0]) in ((2, "clusters"), (3, "services"))
 
 
-def check(path: str, name: str, text: str) -> dict[str, Any]:
-    """The fields that a document sets, checked. Raises `BadPolicy`."""
-    model = ServiceDocument if name.startswith(f"{path}/services/") else Document
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise BadPolicy(f"{name}: not JSON: {error}") from None
-    try:
-        document: BaseModel = model.model_validate(raw)
-    except ValidationError as error:
-        raise BadPolicy(f"{name}: {_first(error)}") from None
-    hosts: BaseModel = document.hosts  # type: ignore[attr-defined]
-    return hosts.model_dump(exclude_unset=True)
-
-
-def _first(error: ValidationError) -> str:
-    """The first problem in one line, with field and value, and how many more there are."""
-    problems = error.errors(include_url=False, include_context=False)
-    first = problems[0]
-    where = ".".join(str(part) for part in first["loc"]) or "document"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{where}: {first['input']!r}: {first['msg']}{more}"
-
-
 def load(table: Table, path: str, cluster: str, services: Iterable[str] = ()) -> Loaded:
     """The policy in force for a cluster (its name) and its services.
 
@@ -150,27 +90,44 @@ def load(table: Table, path: str, cluster: str, services: Iterable[str] = ()) ->
     names = names_of(path, cluster, services)
     texts = ssm.get_parameters(names)
     kept = table.get_many((_PK, name) for name in texts)
-    policy = HostPolicy()
-    refused: list[Refusal] = []
+    loaded = Loaded()
     for name in names:
         if name not in texts:
             continue
         fields, refusal = _in_force(table, path, name, texts[name], kept.get((_PK, name)))
-        policy = _apply(policy, path, name, fields)
-        if refusal:
-            refused.append(refusal)
-    return Loaded(policy, tuple(refused))
+        service = name.rsplit("/", 1)[-1] if name.startswith(f"{path}/services/") else None
+        releases, unfit = _releases(loaded.releases, name, service, fields["releases"])
+        loaded = Loaded(
+            overlay_service(loaded.hosts, service, fields["hosts"])
+            if service
+            else overlay(loaded.hosts, fields["hosts"]),
+            releases,
+            (*loaded.refused, *(found for found in (refusal, unfit) if found)),
+        )
+    return loaded
 
 
-def _apply(policy: HostPolicy, path: str, name: str, fields: Mapping[str, Any]) -> HostPolicy:
-    if name.startswith(f"{path}/services/"):
-        return overlay_service(policy, name.rsplit("/", 1)[-1], fields)
-    return overlay(policy, fields)
+def _releases(
+    policies: ReleasePolicies, name: str, service: str | None, fields: Mapping[str, Any]
+) -> tuple[ReleasePolicies, Refusal | None]:
+    """The releases' policies with one more document in force, and its refusal if it contradicts an earlier one."""
+    before, refusal = policies.service(service) if service else policies.cluster, None
+    try:
+        after = overlay_releases(before, fields)
+    except ValueError as error:
+        after = overlay_releases(before, _OBSERVE)
+        refusal = Refusal(name, f"{name}: releases.{error}", "its releases are only observed, by the earlier documents")
+        refuse(refusal)
+    return _with(policies, service, after), refusal
 
 
-def _in_force(
-    table: Table, path: str, name: str, text: str, kept: Item | None
-) -> tuple[Mapping[str, Any], Refusal | None]:
+def _with(policies: ReleasePolicies, service: str | None, policy: ReleasePolicy) -> ReleasePolicies:
+    if service is None:
+        return replace(policies, cluster=policy)
+    return replace(policies, services={**policies.services, service: policy})
+
+
+def _in_force(table: Table, path: str, name: str, text: str, kept: Item | None) -> tuple[Fields, Refusal | None]:
     """The fields that hold for one parameter, and its refusal if the present text is not used."""
     try:
         fields = check(path, name, text)
@@ -181,18 +138,18 @@ def _in_force(
     return fields, None
 
 
-def _instead(path: str, name: str, reason: str, kept: Item | None) -> tuple[Mapping[str, Any], Refusal]:
+def _instead(path: str, name: str, reason: str, kept: Item | None) -> tuple[Fields, Refusal]:
     if kept is not None:
         try:
-            fields: Mapping[str, Any] = check(path, name, kept["text"])
+            fields = check(path, name, kept["text"])
         except BadPolicy:
             kept = None  # good for a former version of Caretaker, not for this one
         else:
             refusal = Refusal(name, reason, "the last good document stays in force")
     if kept is None:
         service = name.startswith(f"{path}/services/")
-        fields = {"surge": False} if service else {"mode": "observe"}
-        words = "no good document before it: percents are not raised" if service else "no good one before it: observe"
+        fields = {"hosts": {"surge": False} if service else dict(_OBSERVE), "releases": dict(_OBSERVE)}
+        words = "no good one before it: observe" + (", and percents are not raised" if service else "")
         refusal = Refusal(name, reason, words)
     refuse(refusal)
     return fields, refusal
