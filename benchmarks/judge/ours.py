@@ -17,7 +17,7 @@ import numpy as np
 from caretaker.releases import checks, dispersion, sample, sequential
 from caretaker.releases.counting import Counted
 from caretaker.releases.model import Rules, StreamName
-from caretaker.releases.sample import RARER, requests_to_find
+from caretaker.releases.sample import RARER, low_rate, requests_to_find
 from caretaker.releases.sequential import Bets, better_than, worse_than
 from numpy.typing import NDArray
 
@@ -28,7 +28,11 @@ Bools: TypeAlias = NDArray[np.bool_]
 HOUR = 60
 TESTED: StreamName = "5xx"
 RULES = Rules(bake=HOUR, patience=HOUR)
-ALPHAS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+ALPHAS = (
+    tuple(10.0**power for power in (-6, -5, -4, -3.5, -3, -2.5))
+    + tuple(round(10 ** (step / 10 - 2), 4) for step in range(20))
+    + (0.9, 0.95, 0.99)
+)
 """Lines that are read off the same evidence, to compare with a rival at its own rate of false rollbacks."""
 
 
@@ -51,6 +55,7 @@ _log_mixture = _CODE["log_mixture"]
 _entering, _log_total = _CODE["entering"], _CODE["log_total"]
 _log_rarity, _acquittal = _CODE["log_rarity"], _CODE["acquittal"]
 _zone_scatter, _rolling_units = _CODE["zone_scatter"], _CODE["rolling_units"]
+_cautious_factor = _CODE["cautious_factor"]
 LATE_EVERY = sequential.LATE_EVERY
 REACH = 12
 """Minutes back in which a row can still arrive: longer than any lag and than the time to settle."""
@@ -334,7 +339,7 @@ def judge_runs(runs: Runs) -> Judged:
         against,
         np.log(checked + sum(rule.capital for rule in RULES.streams.values()) * wealth[TESTED]),
         promoted & _no_hold(runs),
-        _announced(runs, streams[TESTED]),
+        _announced(runs),
         _seen_requests(streams[TESTED]),
     )
 
@@ -383,20 +388,39 @@ def _seen_requests(rows: Rows) -> Floats:
     return shown[:, :minutes].cumsum(1)
 
 
-def _announced(runs: Runs, tested: Rows) -> Floats:
+def _announced(runs: Runs) -> Floats:
     """The sample that the judge would have named before the release, from each run's own past."""
     cell = runs.cell
     if cell.is_null:
         return np.full(len(runs.served), np.nan)
     past = runs.zones.requests[:, :PAST].sum((1, 2))
-    base = runs.zones.errors[TESTED][:, :PAST].sum((1, 2)) / past
+    errors = runs.zones.errors[TESTED][:, :PAST].sum((1, 2))
+    base = two_digits(errors / past)
+    phi = _cautious(runs.zones.requests[:, :PAST], runs.zones.errors[TESTED][:, :PAST])
     line = -math.log(RULES.alpha * RULES.streams[TESTED].capital)
     needs = np.full(len(base), np.nan)
-    for rough in np.unique(two_digits(base)):
+    for rough in np.unique(base):
         rate = min(1.0, rough * cell.rate / cell.base) if cell.effect.endswith("x") else cell.rate
         need = requests_to_find(rate, rough, cell.share, 1.0, line) if rate > rough else None
-        needs[two_digits(base) == rough] = np.nan if need is None else need
-    return needs / tested.rows[:, 0, 4]
+        needs[base == rough] = np.nan if need is None else need
+    if cell.effect.endswith("x"):
+        low = [low_rate(*one) for one in zip(errors, past, phi)]
+        needs *= np.where(errors > 0, errors / past / np.maximum(low, 1e-12), 1.0)
+    return needs * phi
+
+
+@numba.njit
+def _cautious(requests: Floats, errors: Floats) -> Floats:
+    """The burst factor that a promise assumes, from zone counts of shape (runs, minutes, zones)."""
+    phi = np.ones(len(requests))
+    for run in range(len(requests)):
+        scatter, weight = 0.0, 0.0
+        for minute in range(requests.shape[1]):
+            one, other = _zone_scatter(requests[run, minute], errors[run, minute])
+            scatter += one
+            weight += other
+        phi[run] = _cautious_factor(scatter, weight)
+    return phi
 
 
 def two_digits(rates: Floats) -> Floats:

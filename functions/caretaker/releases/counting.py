@@ -67,16 +67,19 @@ def units(
 ) -> list[float]:
     """1/phi of the stream for each minute of the release up to index `until` (exclusive), from the baseline's zones."""
     first = WINDOW + settle
-    of, bad = ZONE_COUNTS[stream]
     scatter = [0.0] * (first + until)
     errors = [0.0] * (first + until)
     for minute in (*history, *minutes):
         at = first + index_of(minute.start, started)
-        if 0 <= at < len(scatter) and minute.zones:
-            asked = [getattr(zone, of) for zone in minute.zones]
-            wrong = [getattr(zone, bad) for zone in minute.zones]
-            scatter[at], errors[at] = zone_scatter(asked, wrong)
+        if 0 <= at < len(scatter):
+            scatter[at], errors[at] = minute_scatter(minute, stream)
     return rolling_units(scatter, errors, first, settle)
+
+
+def minute_scatter(minute: Minute, stream: Counted) -> tuple[float, float]:
+    """`zone_scatter` of the baseline's zones in one minute."""
+    of, bad = ZONE_COUNTS[stream]
+    return zone_scatter([getattr(zone, of) for zone in minute.zones], [getattr(zone, bad) for zone in minute.zones])
 
 
 def rows_of(minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float]) -> list[Row]:

@@ -16,6 +16,8 @@ WINDOW = 180
 """Minutes of the stable target group that are looked at."""
 PRIOR_ERRORS = 5.0
 """As many errors without bursts are taken to have been seen beforehand; so two errors by chance do not make a burst."""
+UNSEEN = 7.5
+"""The burst factor that a promise assumes where the past has no errors: that of bursts of 3 to 10."""
 LARGEST = 25.0
 """A zone of the baseline that was out for minutes is no burst: it must not make the judge blind for three hours."""
 
@@ -41,6 +43,11 @@ def zone_scatter(requests: Sequence[float], errors: Sequence[float]) -> tuple[fl
 def burst_factor(scatter: float, errors: float) -> float:
     """Phi, from 1 to `LARGEST`, from the sums of `zone_scatter` over a window."""
     return min(LARGEST, max(1.0, (scatter + PRIOR_ERRORS) / (errors + PRIOR_ERRORS)))
+
+
+def cautious_factor(scatter: float, errors: float) -> float:
+    """Phi for a promise: where the past has few errors, they are taken to come in bursts of about `UNSEEN`."""
+    return min(LARGEST, max(1.0, (scatter + PRIOR_ERRORS * UNSEEN) / (errors + PRIOR_ERRORS)))
 
 
 def rolling_units(scatter: Sequence[float], errors: Sequence[float], first: int, settle: int) -> list[float]:

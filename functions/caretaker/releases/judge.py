@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 
 from caretaker.releases.before import beside_the_past, drift_factor, widened
 from caretaker.releases.checks import all_checks
-from caretaker.releases.counting import MINUTE, Row, fold, pair, rows_of, totals, units
+from caretaker.releases.counting import MINUTE, Row, fold, minute_scatter, pair, rows_of, totals, units
+from caretaker.releases.dispersion import cautious_factor
 from caretaker.releases.model import (
     Action,
     Basis,
@@ -29,7 +30,7 @@ from caretaker.releases.model import (
     StreamRule,
     Verdict,
 )
-from caretaker.releases.sample import RARER, Traffic, acquittal, requests_to_acquit
+from caretaker.releases.sample import RARER, Traffic, acquittal, low_rate, requests_to_acquit
 from caretaker.releases.sequential import better_than, log_rarity, log_sum, log_wealth, worse_than
 from caretaker.releases.words import against, convicted, doubt, odds
 
@@ -211,15 +212,17 @@ def _cleared(rules: Rules, findings: Sequence[StreamFinding], case: Case) -> str
     return f"ruled out: {ruled_out}. {bad}, at look {case.look}"
 
 
-def expected_traffic(case: Case, rules: Rules, share: float) -> Traffic:
-    """What a release's traffic will be like if it goes on as in the history; for `sample.announce`."""
+def expected_traffic(history: Sequence[Minute], rules: Rules, share: float) -> Traffic:
+    """What a release's traffic will be like if it goes on as in the minutes before it; for `sample.announce`."""
     rates: dict[StreamName, float] = {}
+    low: dict[StreamName, float] = {}
     phi: dict[StreamName, float] = {}
-    quiet = replace(case, minutes=(), now=case.started)
     for name in rules.streams:
-        counts = [pair(minute.baseline, name) for minute in case.history]
-        requests = sum(count for count, _ in counts)
-        rates[name] = sum(bad for _, bad in counts) / requests if requests else 0.0
-        phi[name] = 1 / units((), quiet.history, name, case.started, rules.settle, 1)[-1]
-    asked = [minute.baseline.requests or 0 for minute in case.history]
-    return Traffic(sum(asked) / len(asked) if asked else 0.0, share, rates, phi)
+        counts = [pair(minute.baseline, name) for minute in history]
+        requests, errors = sum(count for count, _ in counts), sum(bad for _, bad in counts)
+        scatter = [minute_scatter(minute, name) for minute in history]
+        phi[name] = cautious_factor(sum(part for part, _ in scatter), sum(part for _, part in scatter))
+        rates[name] = errors / requests if requests else 0.0
+        low[name] = low_rate(errors, requests, phi[name])
+    asked = [minute.baseline.requests or 0 for minute in history]
+    return Traffic(sum(asked) / len(asked) if asked else 0.0, share, rates, phi, low)

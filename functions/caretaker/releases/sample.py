@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from caretaker.releases.model import Rules, StreamName, StreamRule
@@ -28,7 +28,7 @@ from caretaker.releases.sequential import (
     worse_than,
 )
 
-POWER = 0.9
+POWER = 0.95
 RARER = (0.02, 0.2, 0.5)
 RARER_SHARES = (0.5, 0.3, 0.2)
 _NORMAL = (-1.5932, -0.9674, -0.5895, -0.2822, 0.0, 0.2822, 0.5895, 0.9674, 1.5932)
@@ -43,6 +43,7 @@ class Traffic:
         requests_per_minute: of both arms together.
         share: the canary's, 0 to 1.
         base_rates: the baseline's error rate by stream.
+        low_rates: as low as it may well be (`low_rate`), by stream; `base_rates` where it is not given.
         phi: the burst factor by stream; 1 where it is not given.
     """
 
@@ -50,6 +51,7 @@ class Traffic:
     share: float
     base_rates: Mapping[StreamName, float]
     phi: Mapping[StreamName, float]
+    low_rates: Mapping[StreamName, float] = field(default_factory=dict)
 
     @property
     def canary_per_minute(self) -> float:
@@ -100,6 +102,8 @@ def announce(traffic: Traffic, rules: Rules, ratios: tuple[float, ...] = (2.0, 3
         for ratio in ratios:
             if base > 0 and base * ratio < 1:
                 sample = requests_to_convict(base, ratio, traffic.share, phi, line, rule.tolerated)
+                low = traffic.low_rates.get(name, base)
+                sample = sample * base / low if sample is not None else None
                 needs.append(_need(name, f"{ratio:g} times the baseline's {base:.3%}", sample, traffic))
         outage = requests_to_convict(base, math.inf, traffic.share, phi, line, rule.tolerated)
         needs.append(_need(name, "an outage", outage, traffic))
@@ -112,6 +116,14 @@ def _need(name: StreamName, finding: str, sample: float | None, traffic: Traffic
     per_minute = traffic.canary_per_minute
     minutes = sample / per_minute if sample is not None and per_minute > 0 else None
     return Need(name, finding, sample, minutes)
+
+
+def low_rate(errors: float, requests: float, phi: float) -> float:
+    """The rate that is undercut with a probability of about a fifth; a sample for a ratio to the rate goes with 1/rate.
+
+    At least a quarter of what was seen.
+    """
+    return max(errors / 4, errors - 0.84 * math.sqrt(errors * phi)) / requests if requests else 0.0
 
 
 def requests_to_convict(
