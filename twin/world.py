@@ -23,6 +23,7 @@ from twin.kernel.kernel import Kernel
 from twin.kernel.machines import Machines
 from twin.kernel.parameters import Parameters
 from twin.kernel.queues import Queues
+from twin.kernel.stacks import Stacks
 from twin.kernel.template import Deployment, deploy
 from twin.kernel.topics import Topics
 from twin.neighbours.autoscaling import AutoScaling, AutoScalingOptions, CapacityProvider
@@ -142,6 +143,7 @@ class World:
             topics=self.topics,
             alarms=self.alarms,
         )
+        self.gateway.register(Stacks(self.kernel, self.deployment))
         self._policy()
         self.fleet.build()
         self.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,12 +27,17 @@ _CONFIG = Config(
     read_timeout=20,
     user_agent_extra="caretaker",
 )
+# For a function that somebody waits for, and that is asked again anyway (the template says so in its environment).
+_HURRIED = _CONFIG.merge(
+    Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=3)
+)
 
 
 @cache
 def client(service: str) -> Any:
     """The client of a service (botocore's name, e.g. `ecs`), made on first use."""
-    return boto3.client(cast(Any, service), config=_CONFIG)
+    config = _HURRIED if os.environ.get("PATIENCE") == "short" else _CONFIG
+    return boto3.client(cast(Any, service), config=config)
 
 
 def ecs() -> ECSClient:

@@ -21,6 +21,7 @@ class Settings:
         topic_arn: topic for messages to people.
         region: the function's own region.
         replace_host_arn: alias ARN of the replace_host machine; empty in functions that start no executions.
+        bake_release_arn: the same of bake_release.
         cluster_names: name of the clusters that the roles allow, with wildcards.
     """
 
@@ -29,6 +30,7 @@ class Settings:
     topic_arn: str
     region: str
     replace_host_arn: str = ""
+    bake_release_arn: str = ""
     cluster_names: str = "*"
 
     @classmethod
@@ -41,6 +43,7 @@ class Settings:
             topic_arn=_need(env, "TOPIC_ARN"),
             region=_need(env, "AWS_REGION"),
             replace_host_arn=env.get("REPLACE_HOST_ARN", ""),
+            bake_release_arn=env.get("BAKE_RELEASE_ARN", ""),
             cluster_names=env.get("CLUSTER_NAMES", "*"),
         )
 
@@ -49,6 +52,12 @@ class Settings:
         if not self.replace_host_arn:
             raise BadSettings("REPLACE_HOST_ARN: '' names no state machine; this function may not start executions")
         return self.replace_host_arn
+
+    def bake_release(self) -> str:
+        """Alias ARN of bake_release, for the functions that start releases."""
+        if not self.bake_release_arn:
+            raise BadSettings("BAKE_RELEASE_ARN: '' names no state machine; this function may not start executions")
+        return self.bake_release_arn
 
 
 def _need(env: Mapping[str, str], name: str) -> str:
