@@ -78,6 +78,7 @@ EDGES = {
     "caretaker.hosts.steps",
     "caretaker.hosts.undo",
     "caretaker.inbound.resolve",
+    "caretaker.releases.shift",
     "caretaker.releases.desk",
     "caretaker.releases.record",
 }
