@@ -1,0 +1,42 @@
+"""The account that a command works on: boto3 clients, the deployed stack, and what AWS refuses in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from twin.errors import WorldError
+
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
+
+
+@dataclass(frozen=True)
+class Account:
+    """AWS as the caller's own credentials and Region show it.
+
+    Attributes:
+        endpoint_url: where the APIs are, if not at AWS: a twin that is served.
+    """
+
+    endpoint_url: str | None = None
+
+    def call(self, service: str, method: str, /, **request: Any) -> dict[str, Any]:
+        """Make one API call. Raises WorldError (one line for the person) where AWS refuses or cannot be reached."""
+        try:
+            client: Any = boto3.client(cast(Any, service), endpoint_url=self.endpoint_url, config=_CONFIG)
+            answer: dict[str, Any] = getattr(client, method)(**request)
+        except ClientError as error:
+            detail = error.response.get("Error", {})
+            raise WorldError(f"{error.operation_name}: {detail.get('Code')}: {detail.get('Message')}") from None
+        except BotoCoreError as error:
+            raise WorldError(f"AWS: {error}") from None
+        return answer
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        """The outputs of the stack in which Caretaker is deployed."""
+        stacks = self.call("cloudformation", "describe_stacks", StackName=stack)["Stacks"]
+        return {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", [])}
