@@ -58,8 +58,10 @@ def pair(arm: Arm, stream: Counted) -> tuple[int, int]:
         return arm.timed, arm.slow
     if not arm.whole:
         return 0, 0
-    counted = {"5xx": arm.errors_5xx, "4xx": arm.errors_4xx, "good": arm.good}
-    return arm.requests or 0, counted[stream]
+    requests = arm.requests or 0
+    if stream == "5xx":
+        return requests, arm.errors_5xx
+    return requests, arm.errors_4xx if stream == "4xx" else arm.good
 
 
 def units(

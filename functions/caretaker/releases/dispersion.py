@@ -29,15 +29,19 @@ def zone_scatter(requests: Sequence[float], errors: Sequence[float]) -> tuple[fl
         requests: per zone.
         errors: per zone, in the same order.
     """
-    total_requests = sum(requests)
-    total_errors = sum(errors)
-    zones = sum([1 for count in requests if count > 0])
+    total_requests = total_errors = squares = 0.0
+    zones = 0
+    for count, bad in zip(requests, errors):
+        total_requests += count
+        total_errors += bad
+        if count > 0:
+            zones += 1
+            squares += bad * bad / count
     if total_errors < 2 or zones < 2:
         return 0.0, 0.0
     # sum((bad - expected) ** 2 / expected), multiplied out.
-    squares = sum([bad * bad / count for count, bad in zip(requests, errors) if count > 0])
     chi_square = squares * total_requests / total_errors - total_errors
-    return total_errors * chi_square / (zones - 1), float(total_errors)
+    return total_errors * chi_square / (zones - 1), total_errors
 
 
 def burst_factor(scatter: float, errors: float) -> float:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from caretaker.releases.before import beside_the_past, drift_factor, widened
 from caretaker.releases.checks import all_checks
-from caretaker.releases.counting import MINUTE, Row, fold, minute_scatter, pair, rows_of, totals, units
+from caretaker.releases.counting import MINUTE, fold, minute_scatter, pair, rows_of, totals, units
 from caretaker.releases.dispersion import cautious_factor
 from caretaker.releases.model import (
     Action,
@@ -111,8 +111,8 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
         unit = [min(one, drift) for one in unit]
     rows = [row for row in rows_of(case.minutes, name, case.started, unit) if row.minute >= rule.warm_up]
     worse, better = worse_than(rule.tolerated), better_than(rule.bad)
-    canary_errors, canary_requests = _sum(rows, "canary")
-    baseline_errors, baseline_requests = _sum(rows, "baseline")
+    canary_requests, canary_errors = int(sum(row[1] for row in rows)), int(sum(row[2] for row in rows))
+    baseline_requests, baseline_errors = int(sum(row[3] for row in rows)), int(sum(row[4] for row in rows))
     good = sum((row.canary_requests - row.canary_errors) * row.unit for row in rows)
     bad = sum(row.canary_errors * row.unit for row in rows)
     rare = log_rarity(good + bad, bad, 1.0, rule.ignorable, [part * rule.ignorable for part in RARER])
@@ -129,11 +129,6 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
         phi=1 / unit[-1],
         words=against(name, canary_errors, canary_requests, baseline_errors, baseline_requests, ratio, case.basis),
     )
-
-
-def _sum(rows: Sequence[Row], arm: str) -> tuple[int, int]:
-    errors = sum(getattr(row, f"{arm}_errors") for row in rows)
-    return int(errors), int(sum(getattr(row, f"{arm}_requests") for row in rows))
 
 
 def _parts(rules: Rules, findings: Sequence[StreamFinding], checks: Sequence[Check]) -> list[tuple[float, float, str]]:
