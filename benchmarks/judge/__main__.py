@@ -106,8 +106,9 @@ def measured(cells: Sequence[Cell], options: argparse.Namespace) -> Results:
     timed = Statement(*look.sentence())
     work = grouped(cells)
     with ProcessPoolExecutor(options.jobs) as pool:
-        cases = itertools.product(SHARES, BASES, DISTURBANCES)
-        found = [pool.submit(outage, *case, max(options.runs, 4_000), options.seed) for case in cases]
+        bases = BASES if options.full else (min(BASES), max(BASES))
+        cases = itertools.product(SHARES, bases, DISTURBANCES)
+        found = [pool.submit(outage, *case, 4_000 if options.full else 1_000, options.seed) for case in cases]
         sizes = (options.null_runs, options.runs, options.seed)
         futures = {
             pool.submit(kept, options.keep, null, effects, sizes): index for index, (null, effects) in enumerate(work)

@@ -250,6 +250,11 @@ def lower_bound(hits: int, runs: int, cells: int) -> float:
     return float(stats.beta.ppf(0.05 / cells, hits, runs - hits + 1)) if hits else 0.0
 
 
+def upper_bound(hits: int, runs: int, cells: int) -> float:
+    """The exact one-sided 95 % upper bound of a share, corrected likewise."""
+    return 1.0 - lower_bound(runs - hits, runs, cells)
+
+
 def grouped(cells: Iterable[Cell]) -> list[tuple[Cell, list[Cell]]]:
     """Each good release of the grid with its effects."""
     groups: dict[Cell, list[Cell]] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.judge.cells import DEAD, DISTURBANCES, Cell
-from benchmarks.judge.measure import OURS, Duel, Figure, Group, Promise, lower_bound
+from benchmarks.judge.measure import OURS, Duel, Figure, Group, Promise, lower_bound, upper_bound
 from benchmarks.judge.rivals import RIVALS
 
 LIMITS = {"independent": 0.015, "common-mode": 0.015, "lag": 0.015, "missing": 0.015, "bursts": 0.05}
@@ -87,9 +87,11 @@ def _promises(results: Results) -> Statement:
     fitting = [one for one in results.promises if one.fits]
     if not fitting:
         return Statement("announced sample: no cell in which it fits in an hour", True)
-    short = [one for one in fitting if one.share < KEPT]
+    below = [one for one in fitting if one.share < KEPT]
+    short = [one for one in below if upper_bound(one.kept, one.runs, len(fitting)) < KEPT]
     worst = min(fitting, key=lambda one: one.share)
-    kept = f"{len(fitting) - len(short)} of {len(fitting)} cells at {KEPT:.0%} or more of their runs"
+    kept = f"{len(fitting) - len(below)} of {len(fitting)} cells at {KEPT:.0%} or more of their runs"
+    kept += f" ({len(short)} below it beyond chance)"
     typical = median(one.share for one in fitting)
     words = (
         f"found within 1.2 times the announced sample, where that fits in an hour: {kept}, median {typical:.1%}, "
@@ -100,11 +102,12 @@ def _promises(results: Results) -> Statement:
 
 def _outages(results: Results) -> Statement:
     cell, found, runs = min(results.outages, key=lambda one: one[1] / one[2])
+    bound = upper_bound(found, runs, len(results.outages))
     words = (
         f"outage found within 10 minutes at 3 canary requests a minute: {len(results.outages)} cells, "
-        f"worst {found / runs:.2%} of {runs:,} runs ({cell.name})"
+        f"worst {found / runs:.2%} of {runs:,} runs ({cell.name}), its corrected upper bound {bound:.2%}, to be 99 %"
     )
-    return Statement(words, found / runs >= 0.99)
+    return Statement(words, bound >= 0.99)
 
 
 def _false_promotions(results: Results) -> Statement:
