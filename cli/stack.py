@@ -1,0 +1,62 @@
+"""The deployed stack's table and waiting executions, as the product's own code reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from cli.account import Account
+from cli.product import AwsFailure, Records, Table, call
+from twin.errors import WorldError
+
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Within, what AWS refuses, and what keeps it from being reached, is a WorldError for the person."""
+    try:
+        yield
+    except AwsFailure as error:
+        raise WorldError(str(error)) from None
+    except BotoCoreError as error:
+        raise WorldError(f"AWS: {error}") from None
+
+
+class Stack:
+    """A deployed stack of Caretaker's.
+
+    Args:
+        name: of the CloudFormation stack.
+        endpoint_url: where the APIs are, if not at AWS.
+    """
+
+    def __init__(self, name: str, endpoint_url: str | None = None) -> None:
+        self.name = name
+        self._endpoint_url = endpoint_url
+
+    @cached_property
+    def records(self) -> Records:
+        """The record of releases. WorldError if there is no such stack, or it is not Caretaker's."""
+        table = Account(self._endpoint_url).outputs(self.name).get("TableName")
+        if not table:
+            raise WorldError(f"stack {self.name} has no output TableName: it is not Caretaker")
+        return Records(Table(table, self._client("dynamodb")))
+
+    def answer(self, token: str, output: Mapping[str, Any]) -> None:
+        """Answer a task token. TokenGone when its task waits no longer."""
+        text = json.dumps(output, sort_keys=True)
+        call(self._client("stepfunctions").send_task_success, taskToken=token, output=text)
+
+    def _client(self, service: str) -> Any:
+        try:
+            return boto3.client(cast(Any, service), endpoint_url=self._endpoint_url, config=_CONFIG)
+        except BotoCoreError as error:
+            raise WorldError(f"AWS: {error}") from None
