@@ -20,8 +20,8 @@ class Settings:
         policy_path: path of the policy parameters, without a slash at its end.
         topic_arn: topic for messages to people.
         region: the function's own region.
-        replace_host_arn: alias ARN of the replace_host machine; empty in functions that start no executions.
-        bake_release_arn: the same of bake_release.
+        replace_host_arn, bake_release_arn: alias ARNs of the machines; empty in functions that start no executions of
+            them.
         cluster_names: name of the clusters that the roles allow, with wildcards.
     """
 
@@ -30,8 +30,8 @@ class Settings:
     topic_arn: str
     region: str
     replace_host_arn: str = ""
-    bake_release_arn: str = ""
     cluster_names: str = "*"
+    bake_release_arn: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -43,8 +43,8 @@ class Settings:
             topic_arn=_need(env, "TOPIC_ARN"),
             region=_need(env, "AWS_REGION"),
             replace_host_arn=env.get("REPLACE_HOST_ARN", ""),
-            bake_release_arn=env.get("BAKE_RELEASE_ARN", ""),
             cluster_names=env.get("CLUSTER_NAMES", "*"),
+            bake_release_arn=env.get("BAKE_RELEASE_ARN", ""),
         )
 
     def machine(self) -> str:
@@ -53,8 +53,8 @@ class Settings:
             raise BadSettings("REPLACE_HOST_ARN: '' names no state machine; this function may not start executions")
         return self.replace_host_arn
 
-    def bake_release(self) -> str:
-        """Alias ARN of bake_release, for the functions that start releases."""
+    def bake_machine(self) -> str:
+        """Alias ARN of bake_release, for the functions that start executions."""
         if not self.bake_release_arn:
             raise BadSettings("BAKE_RELEASE_ARN: '' names no state machine; this function may not start executions")
         return self.bake_release_arn

@@ -60,7 +60,7 @@ def _answer(request: Request, function: str) -> Answer:
     name = release_id(request.deployment, request.revision)
     answer = hook.at_gate(request, Records(_table(settings)).find(name))
     if answer.start:
-        stepfunctions.start(settings.bake_release(), name, json.dumps(hook.execution(request, name), sort_keys=True))
+        stepfunctions.start(settings.bake_machine(), name, json.dumps(hook.execution(request, name), sort_keys=True))
     return answer
 
 
