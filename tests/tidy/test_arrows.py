@@ -79,6 +79,7 @@ EDGES = {
     "caretaker.hosts.undo",
     "caretaker.inbound.resolve",
     "caretaker.releases.shift",
+    "caretaker.releases.evidence",
     "caretaker.releases.desk",
     "caretaker.releases.record",
 }

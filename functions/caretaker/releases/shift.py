@@ -154,6 +154,21 @@ def shift(
     return Shifted(before, after, tuple(plans), health(canary))
 
 
+def write(arn: str, canary: str, baseline: str, share: float) -> Reading:
+    """Set the canary's share in one rule, whatever stands there, and read it back. Returns it as it was read back.
+
+    Raises:
+        CannotKeep, WeightsNotKept, Missing: as `shift`.
+    """
+    (before,) = read([arn], canary, baseline)
+    if before.share is not None and _same(before.share, share):
+        return before
+    actions = weights.with_share(before.actions, canary, baseline, share)
+    _write(arn, actions)
+    (after,) = _read_back([arn], canary, baseline, {arn: actions})
+    return after
+
+
 def _check_health(group: str) -> None:
     seen = health(group)
     if not seen.healthy:
