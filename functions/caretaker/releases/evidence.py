@@ -58,6 +58,14 @@ class Evidence:
 
 
 def gather(
+    release: Release, now: datetime, slow_over: float | None = None
+) -> tuple[tuple[Minute, ...], tuple[Minute, ...]]:
+    """The closed minutes of a release and those before it; see `collect`."""
+    found = collect(release, now, slow_over)
+    return found.minutes, found.history
+
+
+def collect(
     release: Release, now: datetime, slow_over: float | None = None, shifts: Sequence[Shift] | None = None
 ) -> Evidence:
     """All that is known of a release's traffic.
