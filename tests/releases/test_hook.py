@@ -313,3 +313,20 @@ def test_the_machines_input_is_the_same_for_every_call_of_a_deployment() -> None
     other = hook.execution(asked(POST, None, Waited("open/1", 300)), RELEASE.id)
     assert one == other
     assert one["cluster"] == RELEASE.cluster
+
+
+# --- what is no release ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("execution", "status"),
+    [
+        (None, "IN_PROGRESS"),
+        ({"status": "RUNNING"}, "IN_PROGRESS"),
+        ({"status": "FAILED"}, "IN_PROGRESS"),
+        ({"status": "SUCCEEDED"}, "IN_PROGRESS"),
+        ({"status": "SUCCEEDED", "output": '{"outcome": "failed"}'}, "IN_PROGRESS"),
+        ({"status": "SUCCEEDED", "output": '{"outcome": "promoted"}'}, "IN_PROGRESS"),
+        ({"status": "SUCCEEDED", "output": '{"outcome": "ignored", "reason": "policy says off"}'}, "SUCCEEDED"),
+    ],
+)
+def test_what_came_to_no_release_is_let_through(execution: Any, status: str) -> None:
+    assert hook.after(at_gate(None), execution).status == status

@@ -14,6 +14,7 @@ in `hookDetails`. Where these do not come back, the count stays low, and ECS's o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,7 @@ GATED = (PRE, POST)
 CALL_BACK = 30
 """Seconds until ECS asks again."""
 _OURS = "caretaker"
+_LEFT_ALONE = ("planned", "ignored")
 _ROLLS_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 
 
@@ -219,13 +221,26 @@ def at_gate(request: Request, release: Release | None) -> Answer:
     return _undecided(request, release)
 
 
+def after(answer: Answer, execution: Mapping[str, Any] | None) -> Answer:
+    """The answer where no release is open, from the execution that was to open one (API: DescribeExecution).
+
+    What is no release is none of Caretaker's: no traffic to judge, nothing to compare it with, or policy says off.
+    """
+    if execution is None or execution.get("status") != "SUCCEEDED":
+        return answer
+    output = json.loads(execution.get("output") or "{}")
+    if output.get("outcome") not in _LEFT_ALONE:
+        return answer
+    return Answer("SUCCEEDED", f"{output['outcome']}: {output.get('reason')}")
+
+
 def _left_alone(release: Release) -> str:
     """Why Caretaker does nothing about this deployment; empty where it does."""
     if release.mode == "observe":
         return "policy observes only"
     if release.way != "gate":
         return f"policy has this release baked by {release.way}, not by the gate"
-    if release.outcome in ("planned", "ignored"):
+    if release.outcome in _LEFT_ALONE:
         return f"{release.outcome}: {release.reason}"
     answer = release.approval.answer if release.approval is not None else None
     if release.mode == "approve" and answer in ("expired", "rejected"):

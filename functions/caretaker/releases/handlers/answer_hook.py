@@ -2,7 +2,7 @@
 
 ECS takes an exception, a time-out and an answer that it cannot read for a failed hook and rolls back. So nothing here
 raises: an error is answered IN_PROGRESS, and ECS asks again. The function loads little and calls little (one read of
-the record; StartExecution where there is none), since a person's deployment waits for it.
+the record; where there is none StartExecution, and DescribeExecution if that is over), since a deployment waits for it.
 """
 
 from __future__ import annotations
@@ -59,9 +59,14 @@ def _answer(request: Request, function: str) -> Answer:
     settings = Settings.from_env()
     name = release_id(request.deployment, request.revision)
     answer = hook.at_gate(request, Records(_table(settings)).find(name))
-    if answer.start:
-        stepfunctions.start(settings.bake_machine(), name, json.dumps(hook.execution(request, name), sort_keys=True))
+    if answer.start and not _started(settings.bake_machine(), name, request) and answer.status == "IN_PROGRESS":
+        answer = hook.after(answer, stepfunctions.describe(settings.bake_machine(), name))
     return answer
+
+
+def _started(machine: str, name: str, request: Request) -> bool:
+    """Whether the machine runs by this call. Not so if it was started by another one, or is over."""
+    return stepfunctions.start(machine, name, json.dumps(hook.execution(request, name), sort_keys=True))
 
 
 def _table(settings: Settings) -> Table:
