@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from twin.ecs import Behaviour, Ecs, EcsOptions
+from twin.ecs.express.options import ExpressOptions
 from twin.errors import AwsError, WorldError
 from twin.kernel.alarms import Alarms, CloudWatchOptions
 from twin.kernel.api import WORLD, Call
@@ -31,6 +32,7 @@ from twin.neighbours.ec2 import Ec2, Ec2Options
 from twin.neighbours.elbv2 import Elbv2
 from twin.neighbours.targets import Elbv2Options
 from twin.rehearsal import faults
+from twin.rehearsal.express import families
 from twin.rehearsal.fields import Strict
 from twin.rehearsal.fleet import FleetBuilder
 from twin.rehearsal.releases import hook_faults
@@ -84,6 +86,7 @@ class World:
         self.elbv2 = Elbv2(kernel, Elbv2Options(**_chosen(self.spec.options.elbv2)), ec2=self.ec2)
         self.ecs = Ecs(kernel, self.bus, self.elbv2, self._ecs_options(), gateway)
         self.ec2.ecs = self.ecs
+        self.ecs.engine.network = self.ec2
         for api in (self.cloudwatch, self.ec2, self.autoscaling, self.elbv2, self.ecs):
             gateway.register(api)
         gateway.completed.append(self._provider_changed)
@@ -194,11 +197,16 @@ class World:
     def _ecs_options(self) -> EcsOptions:
         return dataclasses.replace(
             EcsOptions(**_chosen(self.spec.options.ecs)),
+            express=self._express_options(),
             behaviours=_behaviours(self.spec),
             task_faults=faults.task_faults(self.spec),
             agent_faults=faults.agent_faults(self.spec),
             hook_faults=hook_faults(self.spec.faults),
         )
+
+    def _express_options(self) -> ExpressOptions:
+        chosen = _chosen(self.spec.options.express)
+        return ExpressOptions(**{**chosen, "leaves": tuple(chosen.get("leaves", ()))})
 
     def _ec2_options(self) -> Ec2Options:
         options = Ec2Options(**_chosen(self.spec.options.ec2))
@@ -224,7 +232,7 @@ def _behaviours(spec: WorldSpec) -> dict[str, Behaviour]:
     found = {
         name: Behaviour(start=service.start_seconds, stop=service.stop_seconds)
         for service in spec.services
-        for name in service.names
+        for name in families(spec, service)
     }
     jobs = {task.family: Behaviour(task.start_seconds, task.stop_seconds, task.run_for) for task in spec.tasks}
     return {family: behaviour for family, behaviour in {**found, **jobs}.items() if behaviour != Behaviour()}

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from twin.ecs.express.options import ExpressOptions
 from twin.ecs.options import EcsOptions
 from twin.errors import WorldError
 from twin.kernel.alarms import CloudWatchOptions
 from twin.neighbours.ec2 import Ec2Options
 from twin.neighbours.groups import AutoScalingOptions
 from twin.neighbours.targets import Elbv2Options
-from twin.rehearsal import release_spec, traffic_spec
+from twin.rehearsal import express_spec, release_spec, traffic_spec
 from twin.rehearsal import spec as specs
 from twin.rehearsal.durations import seconds, show
 from twin.rehearsal.loading import load_world, world_of
@@ -25,6 +26,7 @@ from twin.traffic.model import TrafficOptions
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
 HOST = "i-0a1b2c3d4e5f60001"
+_OWN = {"behaviours", "task_faults", "agent_faults", "hook_faults", "flap_seconds", "express"}
 
 
 def minimal(**fields: Any) -> dict[str, Any]:
@@ -229,6 +231,8 @@ def section(name: str) -> str:
         ("`load_balancer`:", [specs.LoadBalancer]),
         ("`rule`:", [specs.ListenerRule]),
         ("`health_check`:", [specs.HealthCheck]),
+        ("Express services", [express_spec.Express]),
+        ("`express`:", [express_spec.ExpressChoices]),
         ("`release`:", [specs.Release]),
         ("`hooks`:", [release_spec.ReleaseHook]),
         ("Maintenance", [specs.Maintenance]),
@@ -272,7 +276,8 @@ def test_docs_name_every_fault_and_its_fields() -> None:
 @pytest.mark.parametrize(
     ("choices", "options", "own"),
     [
-        (specs.EcsChoices, EcsOptions, {"behaviours", "task_faults", "agent_faults", "hook_faults", "flap_seconds"}),
+        (specs.EcsChoices, EcsOptions, _OWN),
+        (express_spec.ExpressChoices, ExpressOptions, set()),
         (specs.Ec2Choices, Ec2Options, {"no_capacity", "launch_faults"}),
         (specs.AutoScalingChoices, AutoScalingOptions, set()),
         (specs.Elbv2Choices, Elbv2Options, set()),

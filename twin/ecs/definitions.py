@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from twin.ecs.fargate import MEMORY
 from twin.ecs.model import Demand, HealthCheck, PortMapping, TaskDefinition
 from twin.ecs.placement import parse_constraints
 from twin.errors import AwsError, Unmodelled
@@ -30,8 +31,9 @@ def parse(arn: str, revision: int, params: dict[str, Any], now: datetime) -> Tas
     mode = params.get("networkMode", "bridge")
     if mode not in _MODES:
         raise refuse(f"Invalid network mode '{mode}'.")
-    if "FARGATE" in params.get("requiresCompatibilities", ()):
-        raise Unmodelled("ecs:RegisterTaskDefinition: requiresCompatibilities FARGATE is not modelled")
+    fargate = "FARGATE" in params.get("requiresCompatibilities", ())
+    if fargate:
+        _check_fargate(params, containers, mode)
     demand = _demand(params, containers, mode)
     runtime = params.get("runtimePlatform", {})
     if runtime.get("operatingSystemFamily", "LINUX") != "LINUX":
@@ -52,7 +54,7 @@ def parse(arn: str, revision: int, params: dict[str, Any], now: datetime) -> Tas
         }
         for one in containers
     ]
-    raw["compatibilities"] = ["EC2"]
+    raw["compatibilities"] = ["EC2", "FARGATE"] if fargate else ["EC2"]
     essential = [item for item in containers if item.get("essential", True)]
     if not essential:
         raise refuse("At least one container in the task definition must be marked as essential.")
@@ -72,6 +74,19 @@ def parse(arn: str, revision: int, params: dict[str, Any], now: datetime) -> Tas
         registered_at=now,
         tags={item["key"]: item.get("value", "") for item in params.get("tags", ())},
     )
+
+
+def _check_fargate(params: dict[str, Any], containers: list[dict[str, Any]], mode: str) -> None:
+    """Developer Guide, "Amazon ECS task definition differences for Fargate"."""
+    if mode != "awsvpc":
+        raise refuse("When using Fargate, networkMode must be awsvpc.")
+    if not params.get("cpu") or not params.get("memory"):
+        raise refuse("Fargate requires that 'cpu' is defined at the task level.")
+    cpu, memory = _units("cpu", params["cpu"]), _units("memory", params["memory"])
+    if memory not in MEMORY.get(cpu, ()):
+        raise refuse("No Fargate configuration exists for given values.")
+    if params.get("placementConstraints") or any(item.get("resourceRequirements") for item in containers):
+        raise refuse("Fargate tasks have neither placementConstraints nor resourceRequirements.")
 
 
 def _demand(params: dict[str, Any], containers: list[dict[str, Any]], mode: str) -> Demand:

@@ -8,12 +8,15 @@ from typing import Any
 from twin.ecs.deployment import Deployment
 from twin.ecs.deployments import Deployments
 from twin.ecs.events import Events
+from twin.ecs.express.services import ExpressServices
+from twin.ecs.express.trail import Trail
+from twin.ecs.fargate import Fargate
 from twin.ecs.health import Health
 from twin.ecs.hosts import Hosts
 from twin.ecs.lifecycle import Lifecycle
 from twin.ecs.model import Task
 from twin.ecs.native.releases import Releases
-from twin.ecs.neighbours import Bus, LoadBalancing
+from twin.ecs.neighbours import Bus, LoadBalancing, Network
 from twin.ecs.options import EcsOptions
 from twin.ecs.scheduler import ServiceScheduler
 from twin.ecs.store import Store
@@ -26,7 +29,7 @@ from twin.kernel.scheduler import Timer
 
 
 class Engine:
-    """ECS behind its API."""
+    """ECS behind its API. `network`: the subnets in which Fargate tasks get their addresses; None: there are none."""
 
     def __init__(
         self, kernel: Kernel, bus: Bus, elbv2: LoadBalancing, options: EcsOptions, gateway: Gateway | None = None
@@ -36,6 +39,7 @@ class Engine:
         self.elbv2 = elbv2
         self.options = options
         self._gateway = gateway
+        self.network: Network | None = None
         self.targets: dict[tuple[str, str, int], Task] = {}
         self.store = Store()
         self.throttle = Throttle(kernel.clock)
@@ -50,6 +54,9 @@ class Engine:
         self.deployments = Deployments(self)
         self.releases = Releases(self)
         self.task_sets = TaskSets(self)
+        self.fargate = Fargate(self)
+        self.express = ExpressServices(self)
+        self.trail = Trail(self)
         self.scheduler = ServiceScheduler(self)
 
     @property

@@ -35,6 +35,8 @@ class Events:
 
     def host(self, host: Host) -> None:
         """A container instance, or what is left of its resources, changed."""
+        if host.fargate:
+            return
         host.version += 1
         host.updated_at = self._kernel.clock.now()
         if self._kernel.settled:

@@ -308,13 +308,14 @@ class Lifecycle:
         if not self._engine.kernel.settled:
             return
         name = task.service.name if task.service else task.group
-        where = f" on {task.host.instance_id}" if task.host else ""
+        host = task.host if task.host and not task.host.fargate else None
+        where = f" on {host.instance_id}" if host else ""
         self._engine.kernel.note(
             kind,
             f"{name}: task {task.id[:8]}{where} {words}",
             task=task.arn,
             service=task.service.arn if task.service else None,
-            instance=task.host.instance_id if task.host else None,
+            instance=host.instance_id if host else None,
         )
 
 

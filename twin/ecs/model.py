@@ -11,6 +11,7 @@ from twin.kernel.api import Call
 
 if TYPE_CHECKING:
     from twin.ecs.deployment import Deployment, Revision
+    from twin.ecs.express.model import Express
     from twin.ecs.neighbours import Ec2Instance
     from twin.ecs.query import Expression
     from twin.kernel.scheduler import Timer
@@ -131,7 +132,7 @@ class Host:
 
     `service_counts` counts the tasks with desired status RUNNING per service, `group_counts` every task that has not
     stopped per task group, `held` what the agent could not report yet because it is disconnected, `back` when (elapsed
-    seconds) and how it comes back.
+    seconds) and how it comes back. `fargate`: what one task of launch type FARGATE runs on; no API shows it.
     """
 
     number: int
@@ -170,6 +171,7 @@ class Host:
     held: list[Callable[[], None]] = field(default_factory=list)
     back: tuple[float, Callable[[], None]] | None = None
     flap: Timer | None = None
+    fargate: bool = False
 
     @property
     def id(self) -> str:
@@ -205,6 +207,7 @@ class Service:
         completed: the last revision that was deployed successfully.
         excess_by: the call because of which there may be more tasks than desired.
         rebalance_zone: the zone in which an extra task is started to even out the spread.
+        express: what makes it an Express service.
     """
 
     number: int
@@ -241,6 +244,7 @@ class Service:
     wake: Timer | None = None
     rebalance_zone: str | None = None
     rebalance_check: Timer | None = None
+    express: Express | None = None
 
     @property
     def group(self) -> str:

@@ -30,8 +30,37 @@ class LoadBalancing(Protocol):
     def probe_changed(self, target_group_arn: str, target_id: str, port: int) -> object: ...
 
 
+class Zone(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 class Subnet(Protocol):
+    """A subnet. `public`: its route table leads to an internet gateway; `default`: it is its zone's default subnet."""
+
+    @property
+    def subnet_id(self) -> str: ...
+
+    @property
+    def vpc_id(self) -> str: ...
+
+    @property
+    def zone(self) -> Zone: ...
+
+    @property
+    def public(self) -> bool: ...
+
+    @property
+    def default(self) -> bool: ...
+
     def take_ip(self) -> str: ...
+
+
+class Network(Protocol):
+    """The subnets of the account, by id, in order of creation."""
+
+    @property
+    def subnets(self) -> Mapping[str, Subnet]: ...
 
 
 class Ec2Instance(Protocol):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from twin.ecs.express.options import ExpressOptions
+
 TaskFaultKind = Literal["start_fails", "never_healthy", "slow_pull"]
 AgentFaultKind = Literal["never_registers", "never_connects", "disconnects"]
 
@@ -148,6 +150,7 @@ class EcsOptions:
         breaker_watches_native: the circuit breaker works for native deployments too (API reference: rolling only).
         first_in_alternate: the tasks of a native service's first revision are in the alternate target group.
             Unverified.
+        express: of Express Mode, see there.
         behaviours: family of a task definition -> what its application does.
         task_faults, agent_faults, hook_faults: see there.
     """
@@ -195,6 +198,7 @@ class EcsOptions:
     alarm_rollback_sends_failed: bool = False
     breaker_watches_native: bool = False
     first_in_alternate: bool = False
+    express: ExpressOptions = field(default_factory=ExpressOptions)
     behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
     task_faults: tuple[TaskFault, ...] = field(default=())
     agent_faults: tuple[AgentFault, ...] = field(default=())

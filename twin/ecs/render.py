@@ -10,7 +10,9 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+from twin.ecs.containers import attachment, container, place
 from twin.ecs.deployment import Deployment
+from twin.ecs.fargate import PLATFORM
 from twin.ecs.model import (
     AGENT_PORTS,
     CapacityProvider,
@@ -137,11 +139,11 @@ def task(each: Task, *, moment: Moment = as_is, tags: bool = False) -> Shown:
     """ECS API: Task."""
     definition = each.definition
     shown: Shown = {
-        "attachments": [_attachment(each)] if each.attachment else [],
+        "attachments": [attachment(each)] if each.attachment else [],
         "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
         "clusterArn": each.cluster.arn,
         "containers": [
-            _container(each, item, number) for number, item in enumerate(definition.raw["containerDefinitions"])
+            container(each, item, number) for number, item in enumerate(definition.raw["containerDefinitions"])
         ],
         "cpu": str(definition.demand.cpu),
         "createdAt": moment(each.created_at),
@@ -156,13 +158,9 @@ def task(each: Task, *, moment: Moment = as_is, tags: bool = False) -> Shown:
         "taskDefinitionArn": definition.arn,
         "version": each.version,
     }
-    if each.host is not None:
-        shown["containerInstanceArn"] = each.host.arn
-        shown["availabilityZone"] = each.host.zone
-        shown["attributes"][0]["value"] = each.host.attributes.get("ecs.cpu-architecture") or "x86_64"
+    shown |= place(each)
     if each.capacity_provider:
         shown["capacityProviderName"] = each.capacity_provider
-    shown["launchType"] = "EC2"
     if each.connectivity_at:
         shown["connectivity"] = "CONNECTED"
     for name, attribute in _TIMES:
@@ -185,73 +183,9 @@ def task_event(each: Task) -> Shown:
     shown = task(each, moment=iso)
     del shown["healthStatus"]
     shown["updatedAt"] = iso(each.updated_at)
-    for attachment in shown["attachments"]:
-        attachment["type"] = "eni"
+    for item in shown["attachments"]:
+        item["type"] = "eni"
     return shown
-
-
-def _attachment(each: Task) -> Shown:
-    eni = each.attachment or {}
-    status = "DELETED" if each.last_status == "STOPPED" else "ATTACHED"
-    if each.last_status == "PROVISIONING":
-        status = "PRECREATED"
-    names = ("subnetId", "networkInterfaceId", "macAddress", "privateDnsName", "privateIPv4Address")
-    details = [{"name": name, "value": eni[name]} for name in names]
-    return {"id": eni["id"], "type": "ElasticNetworkInterface", "status": status, "details": details}
-
-
-_CONTAINER_STATUS = {
-    "PROVISIONING": "PENDING",
-    "PENDING": "PENDING",
-    "ACTIVATING": "RUNNING",
-    "RUNNING": "RUNNING",
-    "DEACTIVATING": "RUNNING",
-    "STOPPING": "RUNNING",
-    "DEPROVISIONING": "STOPPED",
-    "STOPPED": "STOPPED",
-}
-
-
-def _container(each: Task, item: Shown, number: int) -> Shown:
-    status = _CONTAINER_STATUS[each.last_status]
-    started = each.pull_stopped_at is not None
-    shown: Shown = {
-        "containerArn": f"{each.arn.replace(':task/', ':container/')}/{each.container_ids[number]}",
-        "taskArn": each.arn,
-        "name": item["name"],
-        "image": item["image"],
-        "lastStatus": status,
-        "healthStatus": each.container_health if item.get("healthCheck") else "UNKNOWN",
-        "networkInterfaces": [],
-        "cpu": str(item.get("cpu", 0)),
-    }
-    if "memory" in item:
-        shown["memory"] = str(item["memory"])
-    if "memoryReservation" in item:
-        shown["memoryReservation"] = str(item["memoryReservation"])
-    if started:
-        shown["runtimeId"] = f"{each.id}-{number:010d}"
-    if each.attachment and started:
-        shown["networkInterfaces"] = [
-            {"attachmentId": each.attachment["id"], "privateIpv4Address": each.attachment["privateIPv4Address"]}
-        ]
-    elif started:
-        shown["networkBindings"] = _bindings(each, item["name"])
-    if each.gpu_ids:
-        shown["gpuIds"] = list(each.gpu_ids)
-    if each.container_reason:
-        shown["reason"] = each.container_reason
-    if each.exit_code is not None and each.last_status in ("DEPROVISIONING", "STOPPED"):
-        shown["exitCode"] = each.exit_code
-    return shown
-
-
-def _bindings(each: Task, container: str) -> list[Shown]:
-    return [
-        {"bindIP": "0.0.0.0", "containerPort": port, "hostPort": host_port, "protocol": protocol}
-        for (name, port, protocol), host_port in each.host_ports.items()
-        if name == container
-    ]
 
 
 def definition(each: TaskDefinition) -> Shown:
@@ -344,7 +278,8 @@ def _revisions(service: Service) -> list[Shown]:
 def _launch(service: Service) -> Shown:
     if service.capacity_strategy:
         return {"capacityProviderStrategy": [dict(item) for item in service.capacity_strategy]}
-    return {"launchType": service.launch_type}
+    shown: Shown = {"launchType": service.launch_type}
+    return {**shown, **PLATFORM} if service.launch_type == "FARGATE" else shown
 
 
 def _network(service: Service) -> Shown:

@@ -222,7 +222,10 @@ class ServiceScheduler:
         blocked = deployment.blocked
         if blocked and blocked.epoch == service.cluster.epoch and blocked.retry_at > self._engine.elapsed:
             return
-        self._place_tasks(service, deployment, count, view)
+        if deployment.revision.launch_type == "FARGATE":
+            self._engine.fargate.start(service, deployment, count)
+        else:
+            self._place_tasks(service, deployment, count, view)
 
     def _place_tasks(self, service: Service, deployment: Deployment, count: int, view: View) -> None:
         engine = self._engine
@@ -368,7 +371,7 @@ class ServiceScheduler:
 
     # --- steady state, zones -----------------------------------------------------------------------------------------
     def _settle(self, service: Service) -> None:
-        if service.status == "DRAINING" and not service.tasks:
+        if service.status == "DRAINING" and not service.tasks and not self._engine.express.holds(service):
             service.status = "INACTIVE"
             self._engine.store.remove_service(service)
             self._engine.releases.gone(service)

@@ -39,7 +39,13 @@ class Zone:
 
 @dataclass
 class Subnet:
-    """A subnet. `next_ip` counts the addresses handed out; AWS keeps the first four to itself."""
+    """A subnet.
+
+    Attributes:
+        next_ip: counts the addresses handed out; AWS keeps the first four to itself.
+        public: its route table leads to an internet gateway, and instances get public addresses.
+        default: it is its zone's default subnet.
+    """
 
     subnet_id: str
     zone: Zone
@@ -47,6 +53,8 @@ class Subnet:
     network: str
     number: int
     next_ip: int = 4
+    public: bool = False
+    default: bool = False
 
     def take_ip(self) -> str:
         """The next free address of 65,531; addresses are not used again."""

@@ -30,12 +30,20 @@ class NetworkOperations:
             self.zones[name] = Zone(name, zone_id or f"{_short(self.kernel.region)}-az{len(self.zones) + 1}")
         return self.zones[name]
 
-    def add_subnet(self, subnet_id: str, zone: str, vpc_id: str = "vpc-0123456789abcdef0") -> Subnet:
+    def add_subnet(
+        self,
+        subnet_id: str,
+        zone: str,
+        vpc_id: str = "vpc-0123456789abcdef0",
+        *,
+        public: bool = False,
+        default: bool = False,
+    ) -> Subnet:
         """A subnet (10.<n>.0.0/16) in a zone, which is added too if it is new."""
         if subnet_id in self.subnets:
             raise WorldError(f"subnet {subnet_id!r} is given twice")
         number = len(self.subnets)
-        subnet = Subnet(subnet_id, self.add_zone(zone), vpc_id, f"10.{number}", number)
+        subnet = Subnet(subnet_id, self.add_zone(zone), vpc_id, f"10.{number}", number, public=public, default=default)
         self.subnets[subnet_id] = subnet
         return subnet
 
@@ -98,8 +106,8 @@ class NetworkOperations:
             "AvailabilityZoneId": subnet.zone.zone_id,
             "CidrBlock": f"{subnet.network}.0.0/16",
             "AvailableIpAddressCount": 65_535 - subnet.next_ip,
-            "DefaultForAz": False,
-            "MapPublicIpOnLaunch": False,
+            "DefaultForAz": subnet.default,
+            "MapPublicIpOnLaunch": subnet.public,
             "Tags": [],
         }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import WORLD
-from twin.rehearsal import releases
+from twin.rehearsal import express, releases
 from twin.rehearsal.balancers import Balanced, Balancers
 from twin.rehearsal.events import moment_of
 from twin.rehearsal.spec import CapacityProvider, Demand, Group, Service, Task, WorldSpec
@@ -34,6 +34,7 @@ class FleetBuilder:
         self._world = world
         self._spec = spec
         self._subnets: dict[str, str] = {}
+        self._public: list[str] = []
         self._balancers: Balancers
         self._where = ""
         self.balanced: dict[str, Balanced] = {}
@@ -81,6 +82,9 @@ class FleetBuilder:
         for number, zone in enumerate(self._spec.zones, start=1):
             self._subnets[zone] = f"subnet-{number:017x}"
             self._world.ec2.add_subnet(self._subnets[zone], zone)
+        for number, zone in enumerate(self._spec.zones if express.is_public(self._spec) else (), start=1):
+            self._public.append(f"subnet-{0xF000 + number:017x}")
+            self._world.ec2.add_subnet(self._public[-1], zone, public=True, default=True)
         vpc_id = self._world.ec2.subnets[self._subnets[self._spec.zones[0]]].vpc_id
         self._balancers = Balancers(self._call, self._subnets, vpc_id)
 
@@ -171,6 +175,9 @@ class FleetBuilder:
     # --- services and tasks ------------------------------------------------------------------------------------------
     def _service(self, service: Service, name: str) -> None:
         cluster = self._spec.cluster_of(service)
+        if service.express:
+            self._express(service, name, cluster)
+            return
         balancers = []
         if service.load_balancer:
             port = _balanced_port(service)
@@ -204,6 +211,13 @@ class FleetBuilder:
         )
         self._world.settle()
         self._protect(service, name, cluster)
+
+    def _express(self, service: Service, name: str, cluster: str) -> None:
+        assert service.express is not None
+        subnets = self._public if service.express.public else list(self._subnets.values())
+        arn = express.create(self._call, service, name, cluster, self._spec.account, subnets)
+        self._world.settle()
+        self.balanced[f"{cluster}/{name}"] = express.balanced(self._call, arn)
 
     def _deployment_configuration(self, service: Service) -> dict[str, Any] | None:
         native = releases.configuration(service.release, self._world.deployment) if service.release else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from twin.rehearsal.express import families
 from twin.rehearsal.reading import brief, nearest
 from twin.rehearsal.release_spec import HookCallFault
 from twin.rehearsal.spec import (
@@ -24,6 +25,8 @@ from twin.rehearsal.spec import (
 
 def problems(spec: WorldSpec) -> Iterator[str]:
     """Every name used but not defined, or defined twice; each as `field: value reason`."""
+    if not spec.groups and not (spec.services and all(service.express for service in spec.services)):
+        yield "groups: a world needs at least one, unless all its services are Express services"
     yield from _twice("groups", "name", [group.name for group in spec.groups])
     yield from _twice("services", "name", service_keys(spec))
     yield from _twice("zones", "zone", spec.zones)
@@ -72,7 +75,8 @@ def _zones(spec: WorldSpec) -> Iterator[str]:
 
 def _owners(spec: WorldSpec) -> Iterator[str]:
     hosted = {spec.cluster_of(group) for group in spec.groups}
-    owners: list[tuple[str, Service | Task]] = [(f"services[{i}]", each) for i, each in enumerate(spec.services)]
+    services = [(f"services[{i}]", each) for i, each in enumerate(spec.services)]
+    owners: list[tuple[str, Service | Task]] = [(field, each) for field, each in services if not each.express]
     owners += [(f"tasks[{i}]", each) for i, each in enumerate(spec.tasks)]
     for field, owner in owners:
         yield from _missing(f"{field}.cluster", spec.cluster_of(owner), sorted(hosted), "cluster with a group")
@@ -121,17 +125,17 @@ def _traffic(spec: WorldSpec) -> Iterator[str]:
         f"{spec.cluster_of(service)}/{name}"
         for service in spec.services
         for name in service.names
-        if service.load_balancer
+        if service.load_balancer or service.express
     ]
     for index, requests in enumerate(spec.traffic.requests):
         key = f"{requests.cluster or spec.cluster}/{requests.service}"
         yield from _missing(f"traffic.requests[{index}].service", key, balanced, "service with a load_balancer")
-    families = [name for service in spec.services for name in service.names]
+    known = [family for service in spec.services for family in families(spec, service)]
     for index, behaviour in enumerate(spec.traffic.behaviours):
         field = f"traffic.behaviours[{index}]"
         family = behaviour.task_definition.partition(":")[0]
         if family != "*":
-            yield from _missing(f"{field}.task_definition", family, families, "family of a service")
+            yield from _missing(f"{field}.task_definition", family, known, "family of a service")
         yield from _backwards(field, behaviour.after, behaviour.until)
     for index, trouble in enumerate(spec.traffic.trouble):
         yield from _backwards(f"traffic.trouble[{index}]", trouble.after, trouble.until)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from twin.rehearsal.express_spec import EXPRESS_FIELDS, Express, ExpressChoices
 from twin.rehearsal.fields import (
     Between,
     Count,
@@ -28,7 +29,17 @@ from twin.rehearsal.fields import (
 from twin.rehearsal.release_spec import HookCallFault, Release, ReleaseChoices
 from twin.rehearsal.traffic_spec import CloudWatchChoices, TrafficChoices, TrafficSpec
 
-Outcome = Literal["replaced", "undone", "blocked", "planned", "ignored", "failed"]
+Outcome = Literal[
+    "replaced",
+    "undone",
+    "blocked",
+    "planned",
+    "ignored",
+    "failed",
+    "promoted",
+    "rolled_back",
+    "inconclusive",
+]
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
@@ -189,6 +200,7 @@ class Service(Demand):
     health_check_grace_period: Seconds = 0.0
     deployment_controller: Literal["ECS", "CODE_DEPLOY", "EXTERNAL"] = "ECS"
     release: Release | None = None
+    express: Express | None = None
     capacity_provider_strategy: list[ProviderShare] = []
     availability_zone_rebalancing: bool = False
     circuit_breaker: bool = False
@@ -208,6 +220,9 @@ class Service(Demand):
 
     @model_validator(mode="after")
     def _consistent(self) -> Service:
+        foreign = sorted(self.model_fields_set - EXPRESS_FIELDS)
+        if self.express and foreign:
+            raise ValueError(f"is an Express service, which has no {foreign[0]}: see its express")
         if self.daemon and "desired_count" in self.model_fields_set:
             raise ValueError("is a DAEMON service: ECS sets its desired_count, leave it out")
         if self.load_balancer and self.network_mode in ("bridge", "host") and not self.ports:
@@ -488,6 +503,7 @@ class Options(Strict):
 
     api_latency: Seconds = 0.02
     ecs: EcsChoices = EcsChoices()
+    express: ExpressChoices = ExpressChoices()
     ec2: Ec2Choices = Ec2Choices()
     autoscaling: AutoScalingChoices = AutoScalingChoices()
     elbv2: Elbv2Choices = Elbv2Choices()
@@ -507,7 +523,7 @@ class WorldSpec(Strict):
     at_least: Seconds = 0.0
     cluster: Name = "fleet"
     zones: Annotated[list[Zone], Field(min_length=1, max_length=6)] = ["us-east-1a", "us-east-1b"]
-    groups: Annotated[list[Group], Field(min_length=1)]
+    groups: list[Group]
     services: list[Service] = []
     tasks: list[Task] = []
     maintenance: list[Maintenance] = []

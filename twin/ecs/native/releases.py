@@ -33,8 +33,11 @@ class Releases:
         self.shifts = Shifts(engine)
         self.rng = engine.kernel.rng("ecs/hooks")
 
-    def begin(self, service: Service, definition: TaskDefinition, cause: Call | None) -> Deployment:
-        """Start a BLUE_GREEN, LINEAR or CANARY deployment; one that is under way is stopped first."""
+    def begin(
+        self, service: Service, definition: TaskDefinition, cause: Call | None, number: str | None = None
+    ) -> Deployment:
+        """Start a BLUE_GREEN, LINEAR or CANARY deployment; one that is under way is stopped first. `number`: of its
+        revision, if that has been told already."""
         engine = self._engine
         former = self.of(service)
         if former is not None:
@@ -43,7 +46,7 @@ class Releases:
             raise Unmodelled("ecs: a native deployment while a rolling one is in progress")
         beside = list(service.deployments)
         blue = self._serving(service)
-        number = engine.new_number()
+        number = number or engine.new_number()
         serving = blue.revision if blue is not None else None
         alternate = revisions.uses_alternate(service, serving, engine.options.first_in_alternate)
         revision = revisions.make(engine, service, definition, number, alternate=alternate)

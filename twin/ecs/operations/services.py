@@ -19,6 +19,7 @@ from twin.kernel.api import Call, operation
 DESCRIBE_LIMIT = 10
 LIST_SIZE = 10
 MAX_TASKS = 5000
+_MANAGED = "resourceManagementType"
 _CREATE = [
     "cluster",
     "serviceName",
@@ -79,14 +80,15 @@ _DEFAULTS = {"REPLICA": (100, 200), "DAEMON": (0, 100)}
 
 class ServiceOperations(TaskOperations, Operations):
     # --- reading -----------------------------------------------------------------------------------------------------
-    @operation("ListServices", ["cluster", "nextToken", "maxResults", "launchType", "schedulingStrategy"])
+    @operation("ListServices", ["cluster", "nextToken", "maxResults", "launchType", "schedulingStrategy", _MANAGED])
     def list_services(self, params: Params, call: Call) -> Params:
         cluster = self.engine.store.cluster(params.get("cluster"))
-        only(params, "launchType", ("EC2",), "ecs:ListServices")
-        strategy, launch = params.get("schedulingStrategy"), params.get("launchType")
+        only(params, "launchType", ("EC2", "FARGATE"), "ecs:ListServices")
+        strategy, launch, managed = params.get("schedulingStrategy"), params.get("launchType"), params.get(_MANAGED)
 
         def keep(service: Service) -> bool:
-            return strategy in (None, service.strategy) and launch in (None, service.launch_type)
+            kept = strategy in (None, service.strategy) and launch in (None, service.launch_type)
+            return kept and managed in (None, "CUSTOMER" if service.express is None else "ECS")
 
         index = self.engine.store.cluster_services[cluster.name]
         arns, token = page(index, params, lambda service: service.arn, keep, LIST_SIZE)

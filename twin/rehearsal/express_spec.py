@@ -1,0 +1,62 @@
+"""What a world file may say of Express services, and what AWS leaves open about them; docs/worlds.md has the fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from twin.rehearsal.fields import Seconds, Strict
+
+EXPRESS_FIELDS = {"name", "cluster", "count", "image", "start_seconds", "stop_seconds", "express"}
+"""What a world may say of an Express service; the rest is Express Mode's to decide."""
+
+
+class Express(Strict):
+    """What CreateExpressGatewayService gets; what is left out is ECS's default."""
+
+    cpu: Annotated[int, Field(ge=256, le=16_384)] | None = None
+    memory: Annotated[int, Field(ge=512, le=122_880)] | None = None
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    health_check_path: str | None = None
+    min_tasks: Annotated[int, Field(ge=1, le=1_000)] = 1
+    max_tasks: Annotated[int, Field(ge=1, le=1_000)] = 20
+    metric: Literal["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"] | None = None
+    target: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    public: bool = True
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Express:
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"has min_tasks {self.min_tasks} above max_tasks {self.max_tasks}")
+        return self
+
+
+class ExpressChoices(Strict):
+    """Delays and choices of Express Mode: `ExpressOptions`."""
+
+    step: Seconds | None = None
+    load_balancer: Seconds | None = None
+    retry: Seconds | None = None
+    delete_tries: Annotated[int, Field(ge=1, le=100)] | None = None
+    defaults: Literal["api", "guide"] | None = None
+    alarm: Literal["sum", "worst"] | None = None
+    shows_load_balancers: bool | None = None
+    partial_container_resets: bool | None = None
+    leaves: (
+        list[
+            Literal[
+                "rule",
+                "target_groups",
+                "certificate",
+                "alarm",
+                "scaling",
+                "security_group",
+                "load_balancer",
+                "load_balancer_security_group",
+            ]
+        ]
+        | None
+    ) = None
+    trail: bool | None = None
+    trail_delay: Seconds | None = None
