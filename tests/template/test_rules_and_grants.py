@@ -17,6 +17,7 @@ EVENTS = ROOT / "events"
 # What a rule's pattern refers to, as the samples name it.
 REFERENCES = {
     "ReplaceHost": "arn:aws:states:us-east-1:123456789012:stateMachine:caretaker-ReplaceHost",
+    "BakeRelease": "arn:aws:states:us-east-1:123456789012:stateMachine:caretaker-BakeRelease",
     "${PolicyPath}/": "/caretaker/policy/",
 }
 # Actions that AWS gives neither resource types nor conditions that could narrow them (Service Authorization Reference),
@@ -25,6 +26,7 @@ ANYWHERE = re.compile(
     r"(autoscaling|ec2|elasticloadbalancing):Describe\w+"
     r"|ecs:(ListClusters|DescribeTaskDefinition)"
     r"|states:SendTask(Success|Failure)"
+    r"|cloudwatch:GetMetricData"
     r"|ec2:CreateFleet"
 )
 Statement = dict[str, Any]

@@ -212,21 +212,29 @@ def invoked(definition: Definition) -> dict[str, str]:
     }
 
 
-def test_logical_id_module_and_state_say_the_same() -> None:
-    by_state = invoked(read("replace_host.asl.yaml"))
-    assert {state: "Hosts" + "".join(word.capitalize() for word in state.split()) for state in by_state} == by_state
-    declared = functions("Hosts")
-    # The reaper is started by events and a schedule, not by a state.
-    assert set(declared) == {*by_state.values(), "HostsReapReplacements"}
+# Functions that events, schedules or ECS call, not a state.
+CALLED = {"Hosts": {"HostsReapReplacements"}, "Releases": {"ReleasesReapReleases", "ReleasesAnswerHook"}}
+MACHINES = {"Hosts": "replace_host.asl.yaml", "Releases": "bake_release.asl.yaml"}
+
+
+@pytest.mark.parametrize("capability", sorted(MACHINES))
+def test_logical_id_module_and_state_say_the_same(capability: str) -> None:
+    by_state = invoked(read(MACHINES[capability]))
+    assert {state: capability + "".join(word.capitalize() for word in state.split()) for state in by_state} == by_state
+    declared = functions(capability)
+    assert set(declared) - CALLED[capability] == set(by_state.values())
     for logical_id, properties in declared.items():
-        module = re.sub(r"(?<!^)(?=[A-Z])", "_", logical_id.removeprefix("Hosts")).lower()
-        assert properties["Handler"] == f"caretaker.hosts.handlers.{module}.handler"
-        assert (ROOT / "functions" / "caretaker" / "hosts" / "handlers" / f"{module}.py").is_file()
+        module = re.sub(r"(?<!^)(?=[A-Z])", "_", logical_id.removeprefix(capability)).lower()
+        room = capability.lower()
+        assert properties["Handler"] == f"caretaker.{room}.handlers.{module}.handler"
+        assert (ROOT / "functions" / "caretaker" / room / "handlers" / f"{module}.py").is_file()
 
 
-def test_every_handler_module_is_deployed() -> None:
-    modules = {path.stem for path in (ROOT / "functions/caretaker/hosts/handlers").glob("*.py")} - {"__init__"}
-    deployed = {properties["Handler"].split(".")[-2] for properties in functions("Hosts").values()}
+@pytest.mark.parametrize("capability", sorted(MACHINES))
+def test_every_handler_module_is_deployed(capability: str) -> None:
+    folder = ROOT / "functions" / "caretaker" / capability.lower() / "handlers"
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    deployed = {properties["Handler"].split(".")[-2] for properties in functions(capability).values()}
     assert modules == deployed
 
 
@@ -239,11 +247,12 @@ def test_state_names_in_waits_are_the_machines() -> None:
             assert "token" in state["Arguments"]["Payload"]
 
 
-def test_functions_end_before_their_states_do() -> None:
+@pytest.mark.parametrize("capability", sorted(MACHINES))
+def test_functions_end_before_their_states_do(capability: str) -> None:
     """A state that gives up first would leave its function acting on after the next state has begun."""
     default = template()["Globals"]["Function"]["Timeout"]
-    states, declared = read("replace_host.asl.yaml")["States"], functions("Hosts")
-    for state, logical_id in invoked(read("replace_host.asl.yaml")).items():
+    states, declared = read(MACHINES[capability])["States"], functions(capability)
+    for state, logical_id in invoked(read(MACHINES[capability])).items():
         limit = states[state]["TimeoutSeconds"]
         if isinstance(limit, int):
             assert declared[logical_id].get("Timeout", default) < limit, state

@@ -77,10 +77,12 @@ EDGES = {
     "caretaker.hosts.desk",
     "caretaker.hosts.steps",
     "caretaker.hosts.undo",
+    "caretaker.inbound.bakes",
     "caretaker.inbound.resolve",
     "caretaker.releases.shift",
     "caretaker.releases.evidence",
     "caretaker.releases.desk",
+    "caretaker.releases.native",
     "caretaker.releases.record",
 }
 

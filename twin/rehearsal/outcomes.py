@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from twin.kernel.machines import Execution
 from twin.rehearsal import report
@@ -17,8 +18,14 @@ _CLEANUP = re.compile(r"-(?:undo|finish)-\d+$")
 
 def work_of(execution: Execution) -> str:
     """The piece of work that an execution belongs to."""
-    given = execution.input.get("work") if isinstance(execution.input, Mapping) else None
-    return str(given) if given else _CLEANUP.sub("", execution.name)
+    given = name_in(execution.input) if isinstance(execution.input, Mapping) else None
+    return given or _CLEANUP.sub("", execution.name)
+
+
+def name_in(given: Mapping[str, Any]) -> str | None:
+    """The name of the work or release that a machine's input is about."""
+    name = given.get("work") or given.get("id")
+    return str(name) if name else None
 
 
 def own_outcome(execution: Execution) -> Mapping[str, Any]:
@@ -53,7 +60,7 @@ def _shown(execution: Execution, clean_up: Execution | None) -> report.Execution
         outcome=answer.get("outcome"),
         reason=_reason(execution, clean_up, answer),
         work=work_of(execution),
-        mode=given.get("mode"),
+        mode=given.get("mode") or answer.get("mode"),
         cluster=str(cluster).rsplit("/", 1)[-1] if cluster else None,
         hosts=list(given.get("hosts", ())),
         started=iso(execution.started) or "",
@@ -83,6 +90,7 @@ def finish(works: Mapping[str, Work], executions: Sequence[Execution]) -> None:
         work.ended = max(execution.stopped for execution in own if execution.stopped)
         answers = [answer for execution in own if (answer := own_outcome(execution)).get("outcome")]
         if answers:
+            work.mode = str(answers[-1].get("mode") or work.mode)
             work.outcome, work.reason = str(answers[-1]["outcome"]), str(answers[-1].get("reason") or "")
 
 
@@ -95,31 +103,55 @@ def lacking(executions: Sequence[report.Execution]) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What a world's expectation is about: a piece of work on hosts, or a release.
+
+    Attributes:
+        goal: the outcome that it is to have where the world expects nothing in particular.
+    """
+
+    name: str
+    outcome: str | None
+    reason: str
+    goal: str
+
+
+def pieces(works: Sequence[Work], releases: Sequence[report.Release]) -> list[Piece]:
+    """Works, then releases, each in order of start. Releases that turned out to be none of ours are left out: an event
+    of a rollback, or one that comes twice, is no release."""
+    found = [
+        Piece(work.name, work.outcome, work.reason or "", "planned" if work.mode == "observe" else "replaced")
+        for work in works
+    ]
+    return found + [
+        Piece(each.id, each.outcome, each.reason or "", "planned" if each.mode == "observe" else "promoted")
+        for each in releases
+        if each.outcome != "ignored"
+    ]
+
+
 def unexpected(
-    expected: Sequence[Expectation] | None, works: Sequence[Work], dead_letters: Mapping[str, int]
+    expected: Sequence[Expectation] | None, pieces_: Sequence[Piece], dead_letters: Mapping[str, int]
 ) -> list[str]:
-    """How the works differ from what was expected, in words."""
+    """How what was done differs from what was expected, in words."""
     if expected is None:
-        wrong = [text for work in works if (text := _differs(_goal(work), work))]
+        wrong = [text for piece in pieces_ if (text := _differs(Expectation(outcome=piece.goal), piece))]
         return wrong + [f"{count} messages in the dead-letter queue {name}" for name, count in dead_letters.items()]
-    if len(expected) == 1 and works:
-        return [text for work in works if (text := _differs(expected[0], work))]
-    if len(expected) != len(works):
-        return [f"{len(works)} pieces of work where {len(expected)} are expected"]
-    return [text for wish, work in zip(expected, works, strict=True) if (text := _differs(wish, work))]
+    if len(expected) == 1 and pieces_:
+        return [text for piece in pieces_ if (text := _differs(expected[0], piece))]
+    if len(expected) != len(pieces_):
+        return [f"{len(pieces_)} pieces of work where {len(expected)} are expected"]
+    return [text for wish, piece in zip(expected, pieces_, strict=True) if (text := _differs(wish, piece))]
 
 
-def _goal(work: Work) -> Expectation:
-    return Expectation(outcome="planned" if work.mode == "observe" else "replaced")
-
-
-def _differs(wish: Expectation, work: Work) -> str | None:
-    if work.outcome != wish.outcome:
-        reason = f": {work.reason}" if work.reason else ""
-        return f"{work.name} is {work.outcome or 'without outcome'} where {wish.outcome} is expected{reason}"
+def _differs(wish: Expectation, piece: Piece) -> str | None:
+    if piece.outcome != wish.outcome:
+        reason = f": {piece.reason}" if piece.reason else ""
+        return f"{piece.name} is {piece.outcome or 'without outcome'} where {wish.outcome} is expected{reason}"
     part = wish.reason_contains
-    if part is not None and part.lower() not in (work.reason or "").lower():
-        return f'{work.name}: its reason does not contain "{part}": {work.reason}'
+    if part is not None and part.lower() not in piece.reason.lower():
+        return f'{piece.name}: its reason does not contain "{part}": {piece.reason}'
     return None
 
 

@@ -15,6 +15,7 @@ class Place:
     """Where the functions run: events of other regions are somebody else's."""
 
     region: str
+    partition: str = "aws"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,37 @@ class Closed:
 
 
 @dataclass(frozen=True)
+class Deploys:
+    """A service is being deployed; whether that is a release, and which, is not said.
+
+    Attributes:
+        service, cluster: ARNs.
+        text: why, for people.
+    """
+
+    service: str
+    cluster: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A release of a service that Caretaker drives is asked for.
+
+    Attributes:
+        service, cluster, task_definition: ARNs.
+        key: the same for every delivery of the same request.
+        text: why, for people.
+    """
+
+    service: str
+    cluster: str
+    task_definition: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Nothing:
     """An event, or a part of one, that asks for nothing.
 
@@ -65,4 +97,4 @@ class Nothing:
     reason: str
 
 
-Reading = Notice | Closed | Nothing
+Reading = Notice | Closed | Deploys | Requested | Nothing

@@ -97,10 +97,13 @@ class Records:
 
     # --- one release ---
 
-    def open(self, release: Release, now: datetime) -> Release:
+    def open(self, release: Release, now: datetime, after: str = "") -> Release:
         """Write a new release, claim its service and enter it into the index, all or nothing.
 
         Opening it again returns the release as it stands.
+
+        Args:
+            after: the release whose deployment is over, and which gives the service up to this one.
 
         Raises:
             ServiceBusy: another release of the service is open; close it first, if its deployment is over.
@@ -115,8 +118,8 @@ class Records:
                 "Put",
                 (_service(release.service), _SK),
                 {"release": release.id},
-                condition="attribute_not_exists(#pk) OR #release = :none",
-                values={":none": ""},
+                condition="attribute_not_exists(#pk) OR #release IN (:none, :after)",
+                values={":none": "", ":after": after},
             ),
             Write("Put", (_INDEX, release.id), entry),
         ]

@@ -15,9 +15,9 @@ from typing import Any
 
 from caretaker.aws import stepfunctions
 from caretaker.aws.errors import AwsFailure
-from caretaker.inbound import decide, registry, resolve
+from caretaker.inbound import bakes, decide, registry, resolve
 from caretaker.inbound.decide import Batch, Request
-from caretaker.inbound.model import BadEvent, Closed, Nothing, Notice, Place, Reading
+from caretaker.inbound.model import BadEvent, Closed, Deploys, Nothing, Notice, Place, Reading, Requested
 from caretaker.runtime import claims, clock, journal, logging, notices, policy_source, waits
 from caretaker.runtime.claims import Claim, ClaimLost
 from caretaker.runtime.settings import Settings
@@ -68,13 +68,20 @@ def _read(record: Mapping[str, Any], place: Place) -> Letter | None:
         return None
 
 
+def _about(reading: Reading) -> str:
+    """What a reading is about: an instance, a service, or nothing."""
+    if isinstance(reading, Notice | Closed):
+        return reading.instance
+    return reading.service if isinstance(reading, Deploys | Requested) else ""
+
+
 @dataclass
 class Intake:
     """One invocation.
 
     Attributes:
         now: a moment that has passed (see `clock.received`).
-        failed: instances about which not everything could be done.
+        failed: instances and services about which not everything could be done.
     """
 
     settings: Settings
@@ -90,15 +97,24 @@ class Intake:
                     logging.logger().info(f"nothing to do: {reading.reason}")
         self._close(reading for letter in letters for reading in letter.readings if isinstance(reading, Closed))
         self._ask([reading for letter in letters for reading in letter.readings if isinstance(reading, Notice)])
+        self._bake([reading for letter in letters for reading in letter.readings])
         for letter in letters:
-            named = [reading.instance for reading in letter.readings if isinstance(reading, Notice | Closed)]
-            if self.failed & set(named):
+            if self.failed & {_about(reading) for reading in letter.readings}:
                 yield letter
 
     def _fail(self, instances: Iterable[str], error: Exception) -> None:
         named = sorted(instances)
         logging.logger().error(f"{', '.join(named)}: {error}")
         self.failed.update(named)
+
+    def _bake(self, readings: Iterable[Reading]) -> None:
+        """Start the releases that deployments and requests stand for; each of them once."""
+        asked = [reading for reading in readings if isinstance(reading, Deploys | Requested)]
+        for reading in dict.fromkeys(asked):
+            try:
+                bakes.begin(reading, self.settings, self.table)
+            except AwsFailure as error:
+                self._fail([reading.service], error)
 
     # --- notices that hold no longer ---------------------------------------------------------------------------------
 

@@ -1,0 +1,46 @@
+"""Close a release: remember a rejected revision, free its service, and word the outcome for programs and people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from caretaker.releases.desk import opened
+from caretaker.releases.record import Outcome, Records, Release, ReleaseClosed
+from caretaker.releases.report import cause_of, event_of, message_of, result_of, unopened_result
+from caretaker.runtime import clock, logging
+
+MAX_REASON = 2_000
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Close the release. Idempotent; the first outcome stays."""
+    _, records = opened(event["id"])
+    result: dict[str, Any] = event["result"]
+    outcome = cast(Outcome, result.get("outcome") or "failed")
+    reason = str(result.get("reason") or cause_of(result.get("failure") or {}))[:MAX_REASON]
+    release = records.find(event["id"])
+    if release is None:
+        # It never came to a release: nothing was claimed, and nobody is told.
+        return {"result": unopened_result(event["input"], outcome, reason), "event": None, "message": None}
+    now = clock.entered(event)
+    if outcome == "rolled_back" and release.open:
+        records.reject(release, reason, now)
+    _expired(records, release)
+    closed = records.close(release.id, outcome, reason, now)
+    logging.count(f"Release{''.join(part.capitalize() for part in (closed.outcome or outcome).split('_'))}")
+    return {
+        "result": result_of(closed),
+        "event": event_of(closed, event["execution"]),
+        "message": message_of(closed),
+    }
+
+
+def _expired(records: Records, release: Release) -> None:
+    """A question that nobody answered is closed with its release."""
+    if not release.open or release.approval is None or release.approval.answer is not None:
+        return
+    try:
+        records.update(release.id, approval=replace(release.approval, answer="expired"))
+    except ReleaseClosed:
+        return
