@@ -21,7 +21,6 @@ from twin.rehearsal.evidence import (
     mutating,
     ours,
 )
-from twin.rehearsal.outcomes import name_in
 from twin.rehearsal.policies import hosts_policy
 from twin.rehearsal.spec import WorldSpec
 
@@ -91,7 +90,7 @@ class Observer:
 
     def _started(self, call: Call) -> None:
         given = json.loads(call.params.get("input", "{}"))
-        name = name_in(given)
+        name = given.get("work")
         if not name or name in self.works:
             return
         hosts = tuple(given.get("hosts", ()))
