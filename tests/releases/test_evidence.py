@@ -9,6 +9,7 @@ from caretaker.aws import errors
 from caretaker.releases.model import Action, Arm, Minute
 from release_stage import GOOD, START, Bake, bake, minutes_until
 
+from twin.kernel.gateway import ApiFault
 from twin.traffic.model import Behaviour, TrafficOptions
 
 MINUTE = timedelta(minutes=1)
@@ -232,3 +233,23 @@ def test_a_balancer_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         world.stage.call("elbv2", "DeleteLoadBalancer", LoadBalancerArn=world.stage.balancer)
         with pytest.raises(errors.Missing):
             world.collect()
+
+
+def test_evidence_that_cannot_be_read_is_an_error_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bake(monkeypatch) as world:
+        world.shift(10)
+        world.run(3)
+        faults = world.stage.gateway.api_faults
+        faults.append(ApiFault("cloudwatch", "GetMetricData", "Throttling", times=None))
+        kernel = world.stage.kernel
+        caught: list[Exception] = []
+
+        def look() -> None:
+            try:
+                world.collect()
+            except errors.Throttled as error:
+                caught.append(error)
+
+        kernel.scheduler.spawn(look, name="look")
+        world.run(2)
+        assert [str(error) for error in caught] == ["GetMetricData: Throttling: Rate exceeded"]

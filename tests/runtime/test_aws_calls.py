@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from caretaker.aws import ecs, errors, stepfunctions
+from caretaker.aws import clients, cloudwatch, ecs, errors, stepfunctions
 from caretaker.aws.errors import AwsFailure, call, classify
 from caretaker.aws.paging import batches, gather, pages
 from hypothesis import given
@@ -36,6 +38,11 @@ def client_error(code: str, status: int = 400, **members: Any) -> ClientError:
         ("TaskTimedOut", errors.TokenGone),
         ("UnsupportedOperation", errors.Unsupported),
         ("ValidationError", errors.Invalid),
+        ("RuleNotFound", errors.Missing),
+        ("TaskSetNotFoundException", errors.Missing),
+        ("TooManyUniqueTargetGroupsPerLoadBalancer", errors.LimitReached),
+        ("InvalidLoadBalancerAction", errors.Invalid),
+        ("InvalidNextToken", errors.Invalid),
     ],
 )
 def test_errors_are_classified_by_name(code: str, kind: type[AwsFailure]) -> None:
@@ -132,3 +139,53 @@ def test_an_execution_belongs_to_the_machine_whatever_started_it(suffix: str) ->
 def test_what_is_no_machine_is_refused() -> None:
     with pytest.raises(ValueError, match="'arn:aws:states'"):
         stepfunctions.execution_arn("arn:aws:states", "work-1")
+
+
+QUERIES = [cloudwatch.Query("AWS/ApplicationELB", name, (("LoadBalancer", "app/a/1"),), "Sum") for name in "ab"]
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def metric_pages(monkeypatch: pytest.MonkeyPatch, *answers: list[tuple[str, list[int], str]]) -> list[dict[str, Any]]:
+    """CloudWatch gives out these pages of results: id, minutes after noon, status code. Returns the requests."""
+    asked: list[dict[str, Any]] = []
+
+    def get_metric_data(**params: Any) -> dict[str, Any]:
+        page = answers[len(asked)]
+        asked.append(params)
+        results = [
+            {
+                "Id": name,
+                "Timestamps": [NOON + timedelta(minutes=n) for n in minutes],
+                "Values": [float(n) for n in minutes],
+                "StatusCode": status,
+            }
+            for name, minutes, status in page
+        ]
+        return {"MetricDataResults": results} | ({"NextToken": str(len(asked))} if len(asked) < len(answers) else {})
+
+    monkeypatch.setattr(clients, "cloudwatch", lambda: SimpleNamespace(get_metric_data=get_metric_data))
+    return asked
+
+
+def test_a_series_that_goes_on_in_the_next_page_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = metric_pages(
+        monkeypatch,
+        [("q0", [0, 1], "PartialData")],
+        [("q0", [2], "Complete"), ("q1", [], "Complete")],
+    )
+    found = cloudwatch.get_metric_data([*QUERIES, QUERIES[0]], NOON, NOON + timedelta(minutes=5))
+    assert [list(found[query].values()) for query in QUERIES] == [[0.0, 1.0, 2.0], []]
+    assert [len(request["MetricDataQueries"]) for request in asked] == [2, 2]
+    assert asked[1]["NextToken"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("PartialData", errors.Unavailable), ("InternalError", errors.Unavailable), ("Forbidden", errors.Denied)],
+)
+def test_a_series_that_is_not_whole_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, status: str, kind: type[AwsFailure]
+) -> None:
+    metric_pages(monkeypatch, [("q0", [0], "Complete"), ("q1", [0], status)])
+    with pytest.raises(kind, match=f"GetMetricData: {status}: AWS/ApplicationELB b Sum"):
+        cloudwatch.get_metric_data(QUERIES, NOON, NOON + timedelta(minutes=5))

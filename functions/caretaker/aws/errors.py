@@ -227,6 +227,7 @@ _NAMES: dict[type[AwsFailure], tuple[str, ...]] = {
         "OperationNotPermitted",
         "InvalidConfigurationRequest",
         "InvalidLoadBalancerAction",
+        "InvalidNextToken",
         "IncompatibleProtocols",
         "UnsupportedProtocol",
     ),
