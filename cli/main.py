@@ -70,6 +70,36 @@ def event(
     typer.echo(payload_text(function, file))
 
 
+gate = typer.Typer(help="Let the judge decide on the deployments of a service.", rich_markup_mode=None)
+app.add_typer(gate, name="gate")
+Service = Annotated[str, typer.Argument(metavar="SERVICE", help="Its name or ARN.")]
+Cluster = Annotated[str | None, typer.Option(metavar="C", help="Its cluster; default: of its ARN, or `default`.")]
+Stack = Annotated[str, typer.Option(metavar="NAME", help="The stack in which Caretaker is deployed.")]
+Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="An AWS endpoint, if not AWS's own.")]
+
+
+@gate.command("install")
+def gate_install(
+    service: Service, cluster: Cluster = None, stack: Stack = "caretaker", endpoint_url: Endpoint = None
+) -> None:
+    """Attach the hook that holds each step of the service's deployments until the judge has decided."""
+    from cli.account import Account
+    from cli.gate import install
+
+    raise typer.Exit(install(Account(endpoint_url), stack, cluster, service))
+
+
+@gate.command("remove")
+def gate_remove(
+    service: Service, cluster: Cluster = None, stack: Stack = "caretaker", endpoint_url: Endpoint = None
+) -> None:
+    """Take the hook off again; every other setting of the service's deployments stays."""
+    from cli.account import Account
+    from cli.gate import remove
+
+    raise typer.Exit(remove(Account(endpoint_url), stack, cluster, service))
+
+
 def run(args: list[str]) -> int:
     """Run the command; returns the exit code. Bad input is one line on stderr and 2."""
     try:

@@ -6,6 +6,7 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ RELEASE = Release(
     trigger=Trigger("hook", "words"),
 )
 LIMITS = Limits(600, "fail")
+SAMPLES = Path(__file__).resolve().parents[2] / "events" / "hooks"
 NOTHING = Waited()
 
 
@@ -330,3 +332,19 @@ def test_the_machines_input_is_the_same_for_every_call_of_a_deployment() -> None
 )
 def test_what_came_to_no_release_is_let_through(execution: Any, status: str) -> None:
     assert hook.after(at_gate(None), execution).status == status
+
+
+# --- the samples -----------------------------------------------------------------------------------------------------
+def test_the_samples_are_what_they_say() -> None:
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(SAMPLES.glob("*.json"))}
+    answers = {name: hook.at_once(hook.read(given)) or at_gate_of(given) for name, given in found.items()}
+    assert {name: (answer.status, answer.start) for name, answer in answers.items()} == {
+        "ecs-post-production-traffic-shift": ("IN_PROGRESS", True),
+        "ecs-pre-production-traffic-shift-first": ("SUCCEEDED", True),
+        "ecs-pre-production-traffic-shift-later": ("IN_PROGRESS", True),
+        "ecs-production-traffic-shift-rollback": ("SUCCEEDED", False),
+    }
+
+
+def at_gate_of(given: dict[str, Any]) -> Answer:
+    return hook.at_gate(hook.read(given), None)
