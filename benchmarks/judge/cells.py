@@ -9,7 +9,7 @@ from typing import Literal
 
 Disturbance = Literal["independent", "common-mode", "bursts", "lag", "missing"]
 DISTURBANCES: tuple[Disturbance, ...] = ("independent", "common-mode", "bursts", "lag", "missing")
-REQUESTS = (20.0, 300.0, 6_000.0, 60_000.0)
+REQUESTS = (20.0, 1_200.0, 60_000.0)
 BASES = (0.0, 0.001, 0.005, 0.02, 0.1)
 RATIOS = ("1.5x", "2x", "3x", "5x", "20x")
 RATES = ("0.1%", "0.5%", "1%", "5%", "20%")
@@ -112,15 +112,15 @@ def quick_grid() -> list[Cell]:
     """A part of the grid that touches every value of every side at least once."""
     corners: tuple[tuple[float, float, float, Disturbance], ...] = (
         (20, 0.1, 0.25, "independent"),
-        (300, 0.0, 0.05, "independent"),
-        (300, 0.1, 0.05, "lag"),
-        (300, 0.005, 0.05, "independent"),
-        (300, 0.001, 0.25, "bursts"),
-        (300, 0.02, 0.01, "missing"),
-        (300, 0.005, 0.05, "lag"),
-        (300, 0.02, 0.05, "common-mode"),
-        (6_000, 0.005, 0.05, "independent"),
-        (6_000, 0.02, 0.25, "bursts"),
+        (1_200, 0.0, 0.05, "independent"),
+        (1_200, 0.1, 0.05, "lag"),
+        (1_200, 0.005, 0.05, "independent"),
+        (1_200, 0.001, 0.25, "bursts"),
+        (1_200, 0.02, 0.01, "missing"),
+        (1_200, 0.005, 0.05, "lag"),
+        (1_200, 0.02, 0.05, "common-mode"),
+        (60_000, 0.005, 0.05, "independent"),
+        (60_000, 0.02, 0.25, "bursts"),
         (60_000, 0.001, 0.01, "independent"),
     )
     return [
