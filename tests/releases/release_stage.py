@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from caretaker.aws import clients
-from caretaker.releases.evidence import Evidence, collect
+from caretaker.releases.evidence import Evidence, collect, plain_shifts
 from caretaker.releases.judge import Case, judge
 from caretaker.releases.model import Rules, Signs, Verdict
 from caretaker.releases.release import Release
+from caretaker.runtime.clock import iso
 from caretaker.runtime.journal import Trigger
 
 from tests.traffic.traffic_stage import OPERATOR, START, ZONES, Stage
@@ -31,6 +32,8 @@ class Bake:
         self.weight = 0.0
         self.started: datetime | None = None
         self.changed: datetime | None = None
+        self.notes: dict[str, Any] = {}
+        self.looked: dict[str, Any] = {}
 
     @property
     def now(self) -> datetime:
@@ -66,13 +69,26 @@ class Bake:
             started=self.started,
             weight=self.weight,
             weights_changed=self.changed,
+            notes=self.notes,
+            verdict=self.looked,
         )
 
     def collect(self, **how: Any) -> Evidence:
         return collect(self.release, self.now, **how)
 
+    def look(self) -> Verdict:
+        """The verdict of a look now, which is noted as the record does."""
+        found = self.collect()
+        verdict = self.judge()
+        self.notes, self.looked = {"shifts": plain_shifts(found.shifts)}, {"at": iso(self.now)}
+        return verdict
+
+    def weights(self) -> list[float | None]:
+        """The intended share by minute."""
+        return [minute.weight for minute in self.collect().minutes]
+
     def judge(self, rules: Rules | None = None, **how: Any) -> Verdict:
-        """The verdict of a look now."""
+        """The verdict on what is known now."""
         found = self.collect(**how)
         assert self.started is not None
         return judge(Case(found.minutes, found.history, self.started, self.now, Signs(), "beside"), rules or Rules())

@@ -169,23 +169,42 @@ def test_the_share_is_told_only_where_the_weights_stood(monkeypatch: pytest.Monk
         world.run(0.5)
         world.shift(10)
         world.run(6)
-        assert [minute.weight for minute in world.collect().minutes] == [None, None, 0.1, 0.1, 0.1, 0.1]
+        world.look()
+        assert world.weights() == [None, None, 0.1, 0.1, 0.1, 0.1]
         world.shift(25)
         world.run(4)
-        assert [minute.weight for minute in world.collect().minutes][-3:] == [None, 0.25, 0.25]
+        world.look()
+        assert world.weights() == [None, None, 0.1, 0.1, 0.1, 0.1, None, None, 0.25, 0.25]
+
+
+def test_a_dead_canary_is_found_in_steps_of_a_few_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bake(monkeypatch, Behaviour(task_definition="web:2", dead="times_out")) as world:
+        for share in (10, 20, 30, 40):
+            world.shift(share)
+            for _ in range(3):
+                world.run(1)
+                verdict = world.look()
+        assert verdict.action is Action.ROLL_BACK
+        assert "share of requests" in verdict.reason
 
 
 def test_a_reset_from_outside_is_told_and_no_dead_canary(monkeypatch: pytest.MonkeyPatch) -> None:
     with bake(monkeypatch) as world:
         world.shift(20)
         world.run(5)
+        world.look()
         assert world.collect().doubt == ""
         world.stage.weigh(100, 0)
-        world.run(20)
-        found = world.collect()
-        assert "blue 100, green 0 where the canary is meant to have 20.0%" in found.doubt
-        assert {minute.weight for minute in found.minutes} == {None}
-        assert world.judge().action is not Action.ROLL_BACK
+        for _ in range(20):
+            world.run(1)
+            assert world.look().action is not Action.ROLL_BACK
+        assert "blue 100, green 0 where the canary is meant to have 20.0%" in world.collect().doubt
+        assert world.weights() == [None, 0.2, 0.2, 0.2, 0.2] + [None] * 20
+        world.stage.weigh(80, 20)
+        for _ in range(15):
+            world.run(1)
+            assert world.look().action is not Action.ROLL_BACK
+        assert world.weights() == [None, 0.2, 0.2, 0.2, 0.2] + [None] * 22 + [0.2] * 13
 
 
 def test_pinned_sessions_are_no_dead_canary(monkeypatch: pytest.MonkeyPatch) -> None:

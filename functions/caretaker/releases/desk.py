@@ -10,7 +10,6 @@ from typing import Any
 from caretaker.aws import ecs
 from caretaker.aws.errors import AwsFailure, Missing
 from caretaker.releases import native
-from caretaker.releases.minutes import Shift
 from caretaker.releases.model import Rules, Signs
 from caretaker.releases.next_step import Sight
 from caretaker.releases.record import Records, Release
@@ -152,14 +151,6 @@ def noted(desk: Desk, seen: Sight) -> Release:
         whole = minute_of(desk.now) if release.started is None else minute_of(desk.now) + timedelta(minutes=1)
         notes["whole"] = clock.iso(whole)
     return desk.records.update(release.id, **fields, notes=notes)
-
-
-def shifts_of(release: Release) -> tuple[Shift, ...]:
-    """Every change of the canary's share, as far as looks could tell when."""
-    return tuple(
-        Shift(clock.parse(after, "shifts"), clock.parse(by, "shifts"), float(weight))
-        for after, by, weight in release.notes.get("shifts", ())
-    )
 
 
 def whole_of(release: Release) -> datetime | None:

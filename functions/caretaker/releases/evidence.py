@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from caretaker.aws import cloudwatch, elbv2
 from caretaker.aws.cloudwatch import Query
@@ -18,6 +19,7 @@ from caretaker.releases.dispersion import WINDOW
 from caretaker.releases.minutes import Figure, Key, Points, Shift, floor, minutes_of, slow_line
 from caretaker.releases.model import Minute
 from caretaker.releases.release import Release
+from caretaker.runtime.clock import iso, optional, parse
 
 NAMESPACE = "AWS/ApplicationELB"
 HISTORY = timedelta(minutes=WINDOW + 5)
@@ -48,13 +50,15 @@ class Evidence:
         minutes: the release's closed minutes, from its start on; none before it has started.
         history: the closed minutes before it.
         slow_over: seconds from which on an answer counted as slow; None if there is no line: then none does.
-        doubt: why nothing is said of the share of requests that was intended, in words; empty if it is said.
+        doubt: why nothing is said of the share of requests that is intended now, in words; empty if it is said.
+        shifts: the changes of weights up to now, for the next look (`plain_shifts` in the record's notes).
     """
 
     minutes: tuple[Minute, ...]
     history: tuple[Minute, ...]
     slow_over: float | None
     doubt: str = ""
+    shifts: tuple[Shift, ...] = ()
 
 
 def gather(
@@ -65,15 +69,15 @@ def gather(
     return found.minutes, found.history
 
 
-def collect(
-    release: Release, now: datetime, slow_over: float | None = None, shifts: Sequence[Shift] | None = None
-) -> Evidence:
+def collect(release: Release, now: datetime, slow_over: float | None = None) -> Evidence:
     """All that is known of a release's traffic.
+
+    The share of requests that was intended is told for the minutes in which the rules were seen to say the same as the
+    record: where somebody else has set the weights, too few requests are no sign of a dead canary.
 
     Args:
         now: the time of the look; the minute in which it lies is not over and is left out.
         slow_over: the line in seconds; None: the baseline's p99 before the release, which no later look moves.
-        shifts: the changes of weights; None: what the record says of the last one, if the rules say the same.
 
     Raises:
         Missing: the load balancer or a rule is gone.
@@ -87,18 +91,37 @@ def collect(
     history = minutes_of(points, first, begin, now, (), zones)
     if release.started is None:
         return Evidence((), history, line, "the canary is not meant to have requests yet")
-    doubt = ""
-    if shifts is None:
-        doubt = _doubt(release)
-        shifts = () if doubt else last_shift(release)
-    return Evidence(minutes_of(points, begin, end, now, shifts, zones), history, line, doubt)
+    doubt = _doubt(release)
+    shifts = _shifts(release, None if doubt else release.weight, now)
+    return Evidence(minutes_of(points, begin, end, now, shifts, zones), history, line, doubt, shifts)
 
 
-def last_shift(release: Release) -> tuple[Shift, ...]:
-    """The last change of weights as the record has it; before it nothing is said of what was intended."""
-    if release.weights_changed is None:
-        return ()
-    return (Shift(release.weights_changed, release.weights_changed, release.weight),)
+# --- weights ---------------------------------------------------------------------------------------------------------
+
+
+def noted_shifts(release: Release) -> tuple[Shift, ...]:
+    """The changes of weights that the record's notes hold."""
+    return tuple(
+        Shift(parse(after, "shifts"), parse(by, "shifts"), None if weight is None else float(weight))
+        for after, by, weight in release.notes.get("shifts", ())
+    )
+
+
+def plain_shifts(shifts: Sequence[Shift]) -> list[list[Any]]:
+    """Changes of weights as the record's notes hold them under `shifts`."""
+    return [[iso(change.after), iso(change.by), change.weight] for change in shifts]
+
+
+def _shifts(release: Release, weight: float | None, now: datetime) -> tuple[Shift, ...]:
+    """What was noted, and the change to `weight` if that is new: it came between the last look and this one."""
+    known = noted_shifts(release)
+    if known and known[-1].weight == weight:
+        return known
+    looked = optional(release.verdict.get("at"), "verdict.at") or (known[-1].by if known else release.opened)
+    by = now
+    if weight is not None and release.weights_changed and (not known or release.weights_changed > known[-1].by):
+        by = release.weights_changed
+    return (*known, Shift(min(looked, by), by, weight))
 
 
 def _doubt(release: Release) -> str:
