@@ -63,6 +63,7 @@ class Stage:
             self.ec2.add_subnet(PRIVATE[number], f"us-east-1{zone}")
         self.call("CreateCluster", clusterName=CLUSTER)
         self._boto3: dict[str, Any] = {}
+        self._built = 0
 
     @contextmanager
     def boto3(self) -> Iterator[Stage]:
@@ -94,6 +95,7 @@ class Stage:
             self.create(name, **params)
             self.run()
         self.kernel.settled = True
+        self._built = len(self.kernel.calls)
         return self
 
     def release(self, image: str = "example.com/web:2", name: str = "web", **params: Any) -> dict[str, Any]:
@@ -157,7 +159,7 @@ class Stage:
         return shown
 
     def trail(self) -> list[Any]:
-        return self.bus.of("AWS API Call via CloudTrail")
+        return [detail for kind, detail, _ in self.bus.events if kind == "AWS API Call via CloudTrail"]
 
     def shifts(self) -> list[tuple[float, list[int]]]:
         """Every change of a rule since the clock started: (elapsed, weights in the order of the request)."""
@@ -166,6 +168,6 @@ class Stage:
                 (call.at - START).total_seconds(),
                 [one["Weight"] for one in call.params["Actions"][0]["ForwardConfig"]["TargetGroups"]],
             )
-            for call in self.kernel.calls
+            for call in self.kernel.calls[self._built :]
             if call.operation == "ModifyRule"
         ]
