@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from caretaker.releases.tasksets import Forward, NotDrivable, mine, not_ready, pair, primary, request, task_set
-from caretaker.releases.tasksets import weights_of as weights
 
 SET = "arn:aws:ecs:us-east-1:123456789012:task-set/shop/web/ecs-svc/"
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/"
@@ -116,12 +115,3 @@ def test_what_is_lacking_is_told(changes: dict[str, Any], health: list[str], why
 def test_the_balancers_own_reason_is_told() -> None:
     health = [target(), target("unhealthy", "Health checks failed with these codes: [500]")]
     assert "(Health checks failed with these codes: [500])" in not_ready(task_set(item()), health)[0]
-
-
-def test_weights_are_read_from_either_form_of_forwarding() -> None:
-    single = {"Type": "forward", "TargetGroupArn": BLUE}
-    config = {"TargetGroups": [{"TargetGroupArn": BLUE, "Weight": 95}, {"TargetGroupArn": GREEN, "Weight": 5}]}
-    both = {"Type": "forward", "ForwardConfig": config}
-    assert weights([{"Type": "authenticate-oidc"}, single]) == {BLUE: 1}
-    assert weights([both]) == {BLUE: 95, GREEN: 5}
-    assert weights([{"Type": "redirect"}]) == {}

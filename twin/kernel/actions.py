@@ -110,6 +110,30 @@ def _ecs_of_cluster(kind: str, member: str) -> Derive:
     return derive
 
 
+def _task_sets(params: Params, names: Names) -> Iterable[Ask]:
+    """Task sets by id or ARN; without any, all of the service's."""
+    given = params.get("taskSets") or [params.get("taskSet", "*")]
+    service = str(params["service"]).rpartition("/")[2]
+    for each in given:
+        path = f"task-set/{_cluster_name(params)}/{service}/{each}"
+        yield Ask(
+            each if each.startswith("arn:") else names.arn("ecs", path),
+            keys=_ecs_keys(params, names),
+            absent=_ECS_KEYS,
+        )
+
+
+def _register(params: Params, names: Names) -> Iterable[Ask]:
+    """The family, and the roles that its tasks are given."""
+    yield Ask(names.arn("ecs", f"task-definition/{params['family']}:*"), absent=_ECS_KEYS)
+    passed = {"iam:passedtoservice": ("ecs-tasks.amazonaws.com",)}
+    for member in ("executionRoleArn", "taskRoleArn"):
+        if params.get(member):
+            yield Ask(
+                params[member], action="iam:PassRole", keys=passed, absent=frozenset({"iam:associatedresourcearn"})
+            )
+
+
 def _capacity_providers(params: Params, names: Names) -> Iterable[Ask]:
     """Without names it describes all: only a grant on all of them covers that."""
     return [Ask(names.named("ecs", "capacity-provider", name)) for name in params.get("capacityProviders") or ["*"]]
@@ -299,6 +323,12 @@ def _table() -> dict[tuple[str, str], Derive]:
             "DescribeServices": _ecs_of_cluster("service", "services"),
             "UpdateService": _ecs_of_cluster("service", "service"),
             "ListServiceDeployments": _ecs_of_cluster("service", "service"),
+            "CreateTaskSet": _task_sets,
+            "DescribeTaskSets": _task_sets,
+            "UpdateTaskSet": _task_sets,
+            "DeleteTaskSet": _task_sets,
+            "UpdateServicePrimaryTaskSet": _ecs_of_cluster("service", "service"),
+            "RegisterTaskDefinition": _register,
             "DescribeServiceDeployments": _arns_in("serviceDeploymentArns"),
             "DescribeServiceRevisions": _arns_in("serviceRevisionArns"),
             "StopServiceDeployment": _arn_in("serviceDeploymentArn"),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from twin.world import World
 
 _PLACEHOLDER = re.compile(
-    r"\{(execution|host|task|target_group|alternate_target_group|rule|listener|load_balancer)(?::([^{}]+))?\}"
+    r"\{(execution|host|task|service_deployment|target_group|alternate_target_group|rule|listener|load_balancer)"
+    r"(?::([^{}]+))?\}"
 )
 
 
@@ -109,6 +110,7 @@ class Actors:
             "execution": lambda _: self._execution,
             "host": self._host,
             "task": self._task,
+            "service_deployment": self._service_deployment,
             "target_group": lambda name: self._balanced(name, "target_group"),
             "alternate_target_group": lambda name: self._balanced(name, "alternate"),
             "rule": lambda name: self._balanced(name, "rule"),
@@ -135,6 +137,11 @@ class Actors:
             if task.last_status == "RUNNING" and task.desired_status == "RUNNING"
         ]
         return found[position - 1] if 0 < position <= len(found) else None
+
+    def _service_deployment(self, name: str) -> str | None:
+        """The ARN of the newest deployment of a service."""
+        services = [one for one in self._world.ecs.store.services.values() if one.name == name and one.history]
+        return services[0].history[-1].arn if services else None
 
     def _balanced(self, name: str, what: str) -> str | None:
         """The ARN of one of the things that service `name` (or `cluster/name`) is reached through."""

@@ -266,6 +266,16 @@ def describe_task_definition(arn: str, include: Sequence[str] = ()) -> dict[str,
     return dict(answer["taskDefinition"])
 
 
+def described_with_tags(arn: str) -> dict[str, Any]:
+    """A task definition revision and its tags: `taskDefinition` and `tags` as ECS answers them."""
+    return call(clients.ecs().describe_task_definition, taskDefinition=arn, include=["TAGS"])
+
+
+def register_task_definition(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Register a task definition revision. Returns it. Not idempotent: each call makes another revision."""
+    return dict(call(clients.ecs().register_task_definition, **request)["taskDefinition"])
+
+
 def get_task_protection(cluster: str, tasks: Iterable[str]) -> Found:
     """Protection of service tasks. Standalone tasks come back as failures (`TASK_NOT_VALID`)."""
     return gather(clients.ecs().get_task_protection, "tasks", tasks, _GET_PROTECTION, "protectedTasks", cluster=cluster)

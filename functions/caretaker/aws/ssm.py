@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from caretaker.aws import clients
 from caretaker.aws.errors import call
-from caretaker.aws.paging import batches
+from caretaker.aws.paging import batches, pages
 
 # SSM API: GetParameters takes at most 10 names.
 _NAMES = 10
@@ -19,3 +19,10 @@ def get_parameters(names: Iterable[str]) -> dict[str, str]:
         answer = call(clients.ssm().get_parameters, Names=list(batch), WithDecryption=False)
         found.update({entry["Name"]: entry["Value"] for entry in answer.get("Parameters", [])})
     return found
+
+
+def get_by_path(path: str) -> dict[str, str]:
+    """Values of all parameters below a path, every page, by name."""
+    method = clients.ssm().get_parameters_by_path
+    found = pages(method, "Parameters", "NextToken", Path=path, Recursive=True, WithDecryption=False)
+    return {entry["Name"]: entry["Value"] for entry in found}

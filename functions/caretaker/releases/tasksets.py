@@ -175,19 +175,6 @@ def pair(group: str, forwards: Sequence[Forward], items: Iterable[Described]) ->
     return Pair(live[0].balancer, group, idle, tuple(sorted(each.arn for each in live)))
 
 
-def weights_of(actions: Iterable[Described]) -> dict[str, int]:
-    """Weights by target group of the forward action among a rule's actions; empty without one."""
-    for action in actions:
-        if action.get("Type") != "forward":
-            continue
-        groups = (action.get("ForwardConfig") or {}).get("TargetGroups")
-        if groups:
-            return {str(each["TargetGroupArn"]): int(each.get("Weight", 1)) for each in groups}
-        if action.get("TargetGroupArn"):
-            return {str(action["TargetGroupArn"]): 1}
-    return {}
-
-
 # --- readiness -------------------------------------------------------------------------------------------------------
 
 

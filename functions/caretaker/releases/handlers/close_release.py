@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # It never came to a release: nothing was claimed, and nobody is told.
         return {"result": unopened_result(event["input"], outcome, reason), "event": None, "message": None}
     now = clock.entered(event)
-    if outcome == "rolled_back" and release.open:
+    if outcome == "rolled_back" and release.open and result.get("reject", True):
         records.reject(release, reason, now)
     _expired(records, release)
     closed = records.close(release.id, outcome, reason, now)

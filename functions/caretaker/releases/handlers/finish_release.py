@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caretaker.releases import drive
 from caretaker.releases.desk import open_desk
 
 
@@ -12,4 +13,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     desk = open_desk(event)
     if not desk.release.open:
         return {"next": "close", "outcome": desk.release.outcome, "reason": desk.release.reason}
+    if desk.release.way == "drive":
+        return drive.finish(desk, str(event.get("reason", "")))
     return {"next": "close", "outcome": event.get("outcome") or "promoted", "reason": event.get("reason", "")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caretaker.releases import desk as desks
-from caretaker.releases import evidence, next_step, phases
+from caretaker.releases import drive, drive_next, evidence, next_step, phases
 from caretaker.releases.desk import Desk, open_desk
 from caretaker.releases.model import Action, Verdict
 from caretaker.releases.next_step import Step
@@ -21,15 +21,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if not desk.release.open:
         return {"next": "close", "outcome": desk.release.outcome, "reason": desk.release.reason}
     policy = desk.policy()
-    seen = desks.sight(desk.release)
-    release = desks.noted(desk, seen)
+    driven = desk.release.way == "drive"
+    seen = drive.sight(desk) if driven else desks.sight(desk.release)
+    release = desk.release if driven else desks.noted(desk, seen)
     verdict = judged(desk, release, policy)
     if verdict is not None:
         release = written(desk, release, verdict)
     step = next_step.after(release, seen, verdict, policy, desk.now)
+    share: float | None = None
+    if driven:
+        step, share = drive_next.after(release, step, verdict, policy, desk.now)
     _decided(desk, release, step, verdict)
     desk.records.renew(release.id, desk.now + LEASE)
-    return answer(release, step, policy)
+    return {**answer(release, step, policy), "share": share}
 
 
 def judged(desk: Desk, release: Release, policy: ReleasePolicy) -> Verdict | None:
@@ -39,8 +43,14 @@ def judged(desk: Desk, release: Release, policy: ReleasePolicy) -> Verdict | Non
     known = evidence.collect(release, desk.now, policy.slow_over)
     signs, whole = desks.signs(release), desks.whole_of(release)
     found = phases.cases(known.minutes, known.history, release.started, whole, desk.now, signs)
-    both = 1 if release.notes.get("strategy") == "BLUE_GREEN" else 2
-    return phases.judged(found, desks.rules_for(release, policy), both)
+    return phases.judged(found, desks.rules_for(release, policy), _phases(release))
+
+
+def _phases(release: Release) -> int:
+    """How many phases are judged apart; each step of a release whose weights are ours is one."""
+    if release.way == "drive":
+        return len(drive_next.shares_of(release))
+    return 1 if release.notes.get("strategy") == "BLUE_GREEN" else 2
 
 
 def written(desk: Desk, release: Release, verdict: Verdict) -> Release:
@@ -67,6 +77,8 @@ def _decided(desk: Desk, release: Release, step: Step, verdict: Verdict | None) 
     """What the gate's hook reads: nothing goes on without evidence for it. A rollback is written before its act."""
     if step.next == "tell":
         desk.records.update(release.id, notes={**release.notes, "told": iso(desk.now)})
+    if release.way == "drive" and step.outcome == "promoted":
+        desk.records.decide(release.id, "promote", step.reason)
     if release.way != "gate" or verdict is None or step.next == "close":
         return
     if verdict.action is Action.PROMOTE:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from caretaker.releases import evidence, native, opening
+from caretaker.releases import drive_opening, evidence, native, opening
 from caretaker.releases.desk import opened, policy_of, rules_for
 from caretaker.releases.judge import expected_traffic
 from caretaker.releases.opening import Ignored
@@ -33,8 +33,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     known = records.find(event["id"])
     if known is not None:
         return _next(known)
-    found = native.describe(event["deployment"])
     policy = policy_of(settings, records, event["cluster"], event["service"].rsplit("/", 1)[-1])
+    if event["way"] == "drive":
+        return _requested(event, records, policy, now)
+    found = native.describe(event["deployment"])
     ignored = opening.no_release(found, policy)
     if ignored is not None or found is None:
         return _ignored(ignored or Ignored("its deployment is gone"))
@@ -51,6 +53,22 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     release = opening.native_release(event, found, canary, baseline, balancer, policy, way, now)
     release = _announced(release, policy, found.first_share, before, now)
     return _next(_claimed(records, release, now))
+
+
+def _requested(event: dict[str, Any], records: Records, policy: ReleasePolicy, now: datetime) -> dict[str, Any]:
+    """A release that somebody asked for, and that Caretaker carries out itself."""
+    release = drive_opening.requested(event, policy, now)
+    if isinstance(release, Ignored):
+        return _ignored(release)
+    before = _rejection(records, release.service, release.task_definition, now)
+    if before is not None and event["trigger"]["kind"] in _BLIND:
+        return _ignored(Ignored(f"this revision was rolled back at {clock.iso(before.at)}: {before.reason}"))
+    release = _announced(release, policy, policy.steps[0] / 100, before, now)
+    try:
+        release = records.open(release, now)
+    except ServiceBusy as busy:
+        return _ignored(Ignored(f"release {busy.holder} of the same service is not over; ask again when it is"))
+    return {**_next(release), "expires": int(policy.approval_expires.total_seconds())}
 
 
 def _rejection(records: Records, service: str, task_definition: str, now: datetime) -> Rejection | None:
@@ -87,6 +105,8 @@ def _claimed(records: Records, release: Release, now: datetime) -> Release:
 
 
 def _next(release: Release) -> dict[str, Any]:
+    if release.way == "drive" and release.open:
+        return drive_opening.first_step(release)
     return {"next": "look" if release.open else "close", "outcome": release.outcome, "reason": release.reason}
 
 

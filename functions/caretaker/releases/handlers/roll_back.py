@@ -8,6 +8,7 @@ from typing import Any
 from caretaker.aws import ecs
 from caretaker.aws.errors import Conflict, Invalid, Missing
 from caretaker.releases import desk as desks
+from caretaker.releases import drive_back
 from caretaker.releases.desk import Desk, open_desk
 from caretaker.releases.native import describe
 from caretaker.releases.report import cause_of
@@ -24,6 +25,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     desk = open_desk(event)
     if not desk.release.open:
         return {"next": "close", "outcome": desk.release.outcome, "reason": desk.release.reason}
+    if desk.release.way == "drive":
+        return drive_back.go_back(desk, event)
     failure = event.get("failure")
     if failure is None and event.get("reason"):
         decided = desk.records.decide(desk.release.id, "roll_back", str(event["reason"]))
