@@ -11,7 +11,7 @@ import pytest
 from caretaker.releases.counting import fold, rows_of, totals
 from caretaker.releases.dispersion import UNSEEN
 from caretaker.releases.judge import Case, expected_traffic, judge
-from caretaker.releases.model import Action, Arm, Check, Minute, Rules, Signs, StreamRule, Verdict, Zone
+from caretaker.releases.model import Action, Arm, Basis, Check, Minute, Rules, Signs, StreamRule, Verdict, Zone
 from caretaker.releases.sample import announce
 from caretaker.releases.sequential import log_mixture, worse_than
 from release_cases import MINUTE, SILENT, STARTED, arm, case, history, minute, release, zoned
@@ -360,6 +360,17 @@ def test_the_balancers_own_5xx_hold_a_promotion_and_never_roll_back() -> None:
     assert judge(case(same, past=usual), RULES).action is Action.PROMOTE
 
 
+@pytest.mark.parametrize("basis", ["beside", "before"])
+def test_the_balancers_own_5xx_are_those_of_the_requests_that_it_had(basis: Basis) -> None:
+    """The past stands in for the baseline of a comparison with it, but the balancer did not have its requests again."""
+    past = [replace(m, balancer_5xx=20) for m in history([arm(8_000)] * 185)]
+    arms = (arm(400), arm(7_600)) if basis == "beside" else (arm(8_000), SILENT)
+    minutes = [replace(m, balancer_5xx=80) for m in release([arms] * 30)]
+    found = check(judge(case(minutes, past=past, basis=basis), RULES), "balancer 5xx")
+    assert found.effect == "hold"
+    assert found.words.startswith("the load balancer's own 5xx 2,000 of 202,000 requests against 1,600 of ")
+
+
 # The time before
 
 
@@ -472,11 +483,15 @@ def test_a_case_out_of_order_is_refused(minutes: list[Minute], past: list[Minute
         ({"bake": 90}, r"bake must be between 1 and patience \(60\), not 90"),
         ({"streams": {"5xx": StreamRule(0.5, tolerated=2.9)}}, r"5xx: tolerated \(2.9\) must be well below bad \(3\)"),
         ({"streams": {"slow": StreamRule(0.5, ignorable=1.0)}}, "slow: ignorable must be between 0 and 1, not 1"),
-        ({"capital_share": -0.2, "capital_success": 0.3}, "capital_share must not be negative, but is -0.2"),
+        ({"capital_share": -0.2, "capital_success": 0.3}, "capital_share must be at least 0, not -0.2"),
         ({"streams": {"4xx": StreamRule(-0.1)}}, "4xx: capital must be above 0 and at most 1, not -0.1"),
         ({"streams": {"4xx": StreamRule(0.1, tolerated=0.2, bad=0.3)}}, "4xx: bad must be above 1, not 0.3"),
         ({"streams": {}}, "streams must name at least one stream"),
-        ({"settle": -1}, "settle must not be negative, but is -1"),
+        ({"settle": -1}, "settle must be at least 0, not -1"),
+        ({"capital_share": math.nan}, "capital_share must be at least 0, not nan"),
+        ({"fatal_stops": 0}, "fatal_stops must be at least 1, not 0"),
+        ({"fatal_unhealthy": 0}, "fatal_unhealthy must be at least 1, not 0"),
+        ({"before_tolerated": 0.0}, "before_tolerated must be at least 1, not 0"),
     ],
 )
 def test_rules_whose_promises_would_not_hold_are_refused(changes: dict[str, object], words: str) -> None:

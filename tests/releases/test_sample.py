@@ -152,3 +152,4 @@ def test_without_traffic_nothing_can_be_told() -> None:
     assert Need("slow", "a promotion", None, None).words == "slow: a promotion cannot be told at this share"
     for need in announce(Traffic(0.0, 0.05, {"5xx": 0.005}, {}), RULES):
         assert need.minutes is None
+        assert need.words.endswith(" canary requests (without traffic so far)")

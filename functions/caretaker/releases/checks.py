@@ -175,7 +175,7 @@ def stopped_tasks(signs: Signs, fatal: int) -> Check:
 
 
 def balancer(minutes: Sequence[Minute], history: Sequence[Minute], started: datetime, look: int, rules: Rules) -> Check:
-    """The load balancer's own 5xx against the time before, as a guard."""
+    """The load balancer's own 5xx against the time before, as a guard; minutes have the baseline that ran in them."""
     rows = []
     shared = pasts(history, started, rules.patience)
     for m in minutes:
@@ -208,9 +208,14 @@ def all_checks(
     rules: Rules,
     signs: Signs,
     basis: Basis,
+    served: Sequence[Minute],
 ) -> tuple[Check, ...]:
-    """Every side check; those that read the absence of a datapoint only read minutes whose metrics have arrived."""
-    settled = [minute for minute in minutes if is_settled(minute, now, rules.settle)]
+    """Every side check; those that read the absence of a datapoint only read minutes whose metrics have arrived.
+
+    Args:
+        served: `minutes` as they were, where these have the past as their baseline; else the same.
+    """
+    settled, served = ([one for one in every if is_settled(one, now, rules.settle)] for every in (minutes, served))
     unit = units(minutes, history, "good", started, rules.settle, max(look, 1))
     return (
         success(minutes, Span(started, now, look, rules.settle), unit),
@@ -219,5 +224,5 @@ def all_checks(
         share(settled, started, look, -math.log(rules.alpha)),
         unhealthy(minutes, rules.fatal_unhealthy),
         stopped_tasks(signs, rules.fatal_stops),
-        balancer(settled, history, started, look, rules),
+        balancer(served, history, started, look, rules),
     )

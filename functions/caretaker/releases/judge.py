@@ -82,12 +82,14 @@ def judge(case: Case, rules: Rules) -> Verdict:
 
     A case whose basis is `before` is compared with its history, under wider limits (`before.widened`).
     """
+    served = case.minutes
     if case.basis == "before":
         rules = widened(rules)
         past = beside_the_past(case.minutes, case.history, case.started, rules.patience)
         case = replace(case, minutes=past)
     findings = tuple(_stream(case, rules, name, rule) for name, rule in rules.streams.items())
-    checks = all_checks(case.minutes, case.history, case.started, case.now, case.look, rules, case.signs, case.basis)
+    span = (case.started, case.now, case.look)
+    checks = all_checks(case.minutes, case.history, *span, rules, case.signs, case.basis, served)
     log_against = _common_wealth(rules, findings, checks)
     action, reason, needs = _decide(case, rules, findings, checks, log_against)
     return Verdict(

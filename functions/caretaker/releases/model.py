@@ -170,9 +170,13 @@ class Rules:
         for name, value in (("alpha", self.alpha), ("alpha_promote", self.alpha_promote)):
             if not 0 < value < 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {value}")
-        for name in ("capital_success", "capital_connections", "capital_share", "settle"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+        for names, least in (
+            (("capital_success", "capital_connections", "capital_share", "settle"), 0),
+            (("fatal_stops", "fatal_unhealthy", "before_tolerated"), 1),
+        ):
+            for name in names:
+                if not getattr(self, name) >= least:  # not a number is not enough either
+                    raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.committed > 1 + 1e-9:
             raise ValueError(f"the parts of the capital must not sum to more than 1, but to {self.committed:g}")
         if not 0 < self.bake <= self.patience:

@@ -67,7 +67,7 @@ class Need:
         stream: the stream.
         finding: "twice the errors", "a promotion" and so on.
         canary_requests: the sample; None if no sample is large enough.
-        minutes: at the expected traffic.
+        minutes: at the expected traffic; None without a sample, or without traffic.
     """
 
     stream: StreamName
@@ -78,11 +78,10 @@ class Need:
     @property
     def words(self) -> str:
         """For people."""
-        if self.canary_requests is None or self.minutes is None:
+        if self.canary_requests is None:
             return f"{self.stream}: {self.finding} cannot be told at this share"
-        return (
-            f"{self.stream}: {self.finding} takes {self.canary_requests:,.0f} canary requests ({_span(self.minutes)})"
-        )
+        span = "without traffic so far" if self.minutes is None else _span(self.minutes)
+        return f"{self.stream}: {self.finding} takes {self.canary_requests:,.0f} canary requests ({span})"
 
 
 def _span(minutes: float) -> str:
