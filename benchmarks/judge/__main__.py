@@ -46,7 +46,9 @@ WITHIN = 10
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    own = argparse.ArgumentParser(prog="python -m benchmarks.judge", description=(__doc__ or "").split("\n")[0])
+    own = argparse.ArgumentParser(
+        prog="python -m benchmarks.judge", usage="%(prog)s [options]", description=(__doc__ or "").split("\n")[0]
+    )
     own.add_argument("--full", action="store_true", help="the whole grid (about an hour on two cores)")
     own.add_argument("--null-runs", type=int, default=10_000, help="runs of each good release (default 10,000)")
     own.add_argument("--runs", type=int, default=400, help="runs of each bad release (default 400)")
@@ -128,17 +130,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         cells = chosen(options)
-        for name in ("null_runs", "runs", "jobs"):
-            if getattr(options, name) < 1:
-                raise ValueError(f"{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}")
+        for name, least in (("null_runs", 1), ("runs", 1), ("jobs", 1), ("seed", 0)):
+            if getattr(options, name) < least:
+                raise ValueError(f"{name.replace('_', '-')} must be at least {least}, not {getattr(options, name)}")
+        if options.write:
+            pages.around(options.write)
     except ValueError as error:
         print(f"bad input: {error}", file=sys.stderr)
         return 2
     np.seterr(over="ignore")
+    command = f"python -m benchmarks.judge {' '.join(arguments or sys.argv[1:])}"
+    made = pages.made_by(command) if options.write else ""
     results = measured(cells, options)
     print(text(results))
     if options.write:
-        pages.write(results, options.write, f"python -m benchmarks.judge {' '.join(arguments or sys.argv[1:])}")
+        pages.write(results, options.write, made)
     return 0 if all(one.holds for one in statements(results)) else 1
 
 

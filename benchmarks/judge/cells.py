@@ -46,8 +46,8 @@ class Cell:
             raise ValueError(f"base must be from 0 to below 1, not {self.base:g}")
         if not 0 < self.share < 1:
             raise ValueError(f"share must be between 0 and 1, not {self.share:g}")
-        if self.rate < self.base:
-            raise ValueError(f"effect {self.effect!r} is below the base rate {self.base:g}")
+        if not self.is_null and not self.base < self.rate <= 1:
+            raise ValueError(f"effect {self.effect!r} is not above the base rate {self.base:g}, or above every request")
 
     @property
     def rate(self) -> float:
@@ -58,7 +58,8 @@ class Cell:
             return 1.0
         try:
             if self.effect.endswith("x"):
-                return min(1.0, self.base * float(self.effect[:-1]))
+                rate = self.base * float(self.effect[:-1])
+                return 1.0 if rate > 1 else rate  # not min(): what is not a number must stay so, to be refused
             if self.effect.endswith("%"):
                 return float(self.effect[:-1]) / 100
         except ValueError:
@@ -83,7 +84,8 @@ class Cell:
     @property
     def name(self) -> str:
         """For tables."""
-        return f"{self.rpm:g} rpm, base {self.base:.3%}, {self.effect}, share {self.share:.0%}, {self.disturbance}"
+        share = f"{100 * self.share:g}%"
+        return f"{self.rpm:g} rpm, base {self.base:.3%}, {self.effect}, share {share}, {self.disturbance}"
 
     @property
     def seed(self) -> int:

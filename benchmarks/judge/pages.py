@@ -51,7 +51,24 @@ LOST_COLUMNS = (
 ACCENT, PLAIN = "#c2410c", "#475569"
 
 
-def write(results: Results, folder: Path, command: str) -> None:
+def around(folder: Path) -> tuple[str, str]:
+    """The page beside `folder` (`<folder>.md`) before its figures and after them; ValueError if it has no place."""
+    page = folder.with_suffix(".md")
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{page} must be there, with the lines {BEGIN} and {END}")
+    return before, after
+
+
+def made_by(command: str) -> str:
+    """What makes the figures; to be asked before they are made, since the tree may have gone on when they are."""
+    commit = subprocess.run(("git", "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=True).stdout
+    return f"`{command}` at commit `{commit.strip()}`, begun on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def write(results: Results, folder: Path, made: str) -> None:
     """Writes the grid, the plots, and the tables between the marks of the page beside `folder` (`<folder>.md`)."""
     folder.mkdir(parents=True, exist_ok=True)
     write_grid(results, folder)
@@ -61,20 +78,16 @@ def write(results: Results, folder: Path, command: str) -> None:
         _detection(results, folder / "detection.svg")
         _errors(results, folder / "users-errors.svg")
         _evidence(folder / "evidence.svg")
+    before, after = around(folder)
     page = folder.with_suffix(".md")
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n\n{figures(results, command)}\n\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n\n{figures(results, made)}\n\n{END}{after}", encoding="utf-8")
 
 
-def figures(results: Results, command: str) -> str:
+def figures(results: Results, made: str) -> str:
     """All tables, with what made them."""
-    commit = subprocess.run(("git", "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=True).stdout
-    made = f"Made by `{command}` at commit `{commit.strip()}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     said = [(one.words, "yes" if one.holds else "**no**") for one in statements(results)]
     parts = [
-        made,
+        f"Made by {made}.",
         "### What is promised",
         markdown(("figure", "holds"), said),
         "### How often each judge is wrong",

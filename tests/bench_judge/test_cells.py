@@ -73,7 +73,10 @@ def test_effects_beyond_every_request_are_left_out() -> None:
         ((0, 0.1, "none", 0.05, "lag"), "rpm must be above 0 and at most 1,000,000, not 0"),
         ((300, 1.0, "none", 0.05, "lag"), "base must be from 0 to below 1, not 1"),
         ((300, 0.1, "none", 1.0, "lag"), "share must be between 0 and 1, not 1"),
-        ((300, 0.1, "5%", 0.05, "lag"), "effect '5%' is below the base rate 0.1"),
+        ((300, 0.1, "5%", 0.05, "lag"), "effect '5%' is not above the base rate 0.1"),
+        ((300, 0.0, "3x", 0.05, "lag"), "effect '3x' is not above the base rate 0"),
+        ((300, 0.1, "200%", 0.05, "lag"), "effect '200%' is not above the base rate 0.1, or above every request"),
+        ((300, 0.1, "nanx", 0.05, "lag"), "effect 'nanx' is not above"),
         ((300, 0.1, "much", 0.05, "lag"), r"effect must be none, .* a rate \(5%\), not 'much'"),
     ],
 )
