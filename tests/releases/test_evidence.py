@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from caretaker.aws import errors
 from caretaker.releases.model import Action, Arm, Minute
-from release_stage import GOOD, START, Bake, bake, minutes_until
+from bake_stage import GOOD, START, Bake, bake, minutes_until
 
 from twin.kernel.gateway import ApiFault
 from twin.traffic.model import Behaviour, TrafficOptions
