@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from bake_stage import GOOD, START, Bake, bake, minutes_until
 from caretaker.aws import errors
 from caretaker.releases.model import Action, Arm, Minute
-from bake_stage import GOOD, START, Bake, bake, minutes_until
 
 from twin.kernel.gateway import ApiFault
 from twin.traffic.model import Behaviour, TrafficOptions
