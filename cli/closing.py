@@ -7,8 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli.plot import sparkline
 from twin.rehearsal.durations import show
-from twin.rehearsal.report import Execution, Law, Plan, Report
+from twin.rehearsal.report import Execution, Law, Plan, Release, Report
 
 VERDICT_STYLES = {"ok": "bold green", "violated": "bold red", "unexpected": "bold yellow", "unfinished": "bold yellow"}
 OUTCOME_STYLES = {
@@ -18,6 +19,9 @@ OUTCOME_STYLES = {
     "undone": "bold yellow",
     "blocked": "bold yellow",
     "failed": "bold red",
+    "promoted": "bold green",
+    "rolled_back": "bold yellow",
+    "inconclusive": "bold yellow",
 }
 MOST_MOVES = 60
 
@@ -27,6 +31,8 @@ def print_closing(console: Console, report: Report) -> None:
     for plan in report.plans:
         console.print(plan_table(plan, every_task=plan.execution in untouched))
     console.print(executions(report))
+    if report.releases:
+        console.print(releases(report))
     console.print(laws(report))
     if report.services:
         console.print(services(report))
@@ -76,6 +82,38 @@ def _execution(execution: Execution) -> list[RenderableType]:
         lines.append(Padding(Text(execution.reason), (0, 0, 0, 2)))
     lines += [Padding(Text(f"left behind: {each}", style="yellow"), (0, 0, 0, 2)) for each in execution.left_behind]
     return lines
+
+
+def releases(report: Report) -> RenderableType:
+    """Each release: its verdict, how long users met a bad one, its evidence over time."""
+    return _section("Releases", Group(*(line for each in report.releases for line in _release(each))))
+
+
+def _release(release: Release) -> list[RenderableType]:
+    outcome = release.outcome or "no outcome"
+    head = Text.assemble((outcome, OUTCOME_STYLES.get(outcome, "bold red")), (f"  {release.service}", "bold"))
+    head.append(f"  {release.revision} beside {release.baseline}" if release.baseline else f"  {release.revision}")
+    head.append(f"  {release.way}, {release.mode}", style="cyan")
+    lines: list[RenderableType] = [head, Padding(_met(release), (0, 0, 0, 2))]
+    if release.evidence:
+        last = release.evidence[-1]
+        curve = Text(f"{release.looks} looks, evidence against it ", style="dim")
+        curve.append_text(sparkline([look.log_against for look in release.evidence], last.line, width=60))
+        lines.append(Padding(curve, (0, 0, 0, 2)))
+    return lines
+
+
+def _met(release: Release) -> Text:
+    """What users met of it."""
+    if release.first_bad_at is None:
+        return Text(f"{release.canary_requests:,} requests came to it, and it was never worse than the former")
+    text = Text(f"bad from {release.first_bad_at}, ")
+    if release.seconds_to_zero is None:
+        text.append("and still has weight", style="yellow")
+    else:
+        text.append(f"weights at 0 after {show(release.seconds_to_zero)}", style="bold")
+    text.append(f"; users met {release.users_errors:,} errors in {release.canary_requests:,} requests")
+    return text
 
 
 def laws(report: Report) -> RenderableType:

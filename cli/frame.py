@@ -47,6 +47,29 @@ class ExecutionRow:
 
 
 @dataclass(frozen=True)
+class ReleaseRow:
+    """A release that is baked, or was.
+
+    Attributes:
+        share: what the weights give the new revision now, 0 to 1; None before it had any.
+        counts: per stream "errors of requests" of the new revision and of the running one.
+        points: (minutes since the first look, log of the evidence against it).
+        line: log of the threshold.
+        word: the last look's, or the outcome.
+    """
+
+    name: str
+    service: str
+    way: str
+    share: float | None
+    counts: tuple[tuple[str, str, str], ...]
+    points: tuple[tuple[float, float], ...]
+    line: float
+    word: str
+    running: bool
+
+
+@dataclass(frozen=True)
 class Line:
     """An entry of the timeline that people want to see, with simulated seconds since the start."""
 
@@ -64,4 +87,5 @@ class Frame:
     hosts: tuple[HostRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
     executions: tuple[ExecutionRow, ...] = ()
+    releases: tuple[ReleaseRow, ...] = ()
     lines: tuple[Line, ...] = field(default=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow, TaskLook
+from cli.frame import ExecutionRow, Frame, HostRow, Line, ReleaseRow, ServiceRow, TaskLook
+from cli.plot import bar, evidence_style, plot, sparkline
 from twin.rehearsal.durations import show
 
 FRAMES_A_SECOND = 12.0
@@ -25,7 +27,17 @@ BLOCKS: dict[TaskLook, tuple[str, str]] = {
     "standalone": ("●", "magenta"),
 }
 STATUS_STYLES = {"ACTIVE": "green", "DRAINING": "yellow", "REGISTERING": "cyan", "booting": "cyan"}
-OUTCOME_STYLES = {"replaced": "bold green", "planned": "bold cyan", "undone": "bold yellow", "blocked": "bold yellow"}
+OUTCOME_STYLES = {
+    "replaced": "bold green",
+    "promoted": "bold green",
+    "planned": "bold cyan",
+    "undone": "bold yellow",
+    "blocked": "bold yellow",
+    "inconclusive": "bold yellow",
+}
+PLOT_FROM = 36
+"""Lines of a terminal from which on there is room for the plot."""
+PLOT_HEIGHT = 5
 
 
 def clock(seconds: float) -> str:
@@ -60,7 +72,8 @@ class LiveView:
 
 def draw(frame: Frame, height: int = 30) -> RenderableType:
     """One frame, at most `height` lines high."""
-    executions = [execution_line(row) for row in frame.executions[-3:]]
+    executions: list[RenderableType] = [execution_line(row) for row in frame.executions[-3:]]
+    executions += release_lines(frame.releases, plotted=height >= PLOT_FROM)
     room = max(4, height - len(executions) - 8)
     services = service_table(frame.services)
     host_room = max(3, min(len(frame.hosts), room - 4 - services.row_count))
@@ -98,6 +111,41 @@ def execution_line(row: ExecutionRow) -> Text:
     if before and not row.outcome:
         text.append("  " + " → ".join(before), style="dim")
     return text
+
+
+def release_lines(releases: Sequence[ReleaseRow], *, plotted: bool) -> list[RenderableType]:
+    """The last two releases, one line each; under the last, while it runs, its counts and its evidence over time."""
+    lines: list[RenderableType] = [release_line(row) for row in releases[-2:]]
+    if releases and releases[-1].running and releases[-1].points:
+        last = releases[-1]
+        counts = Text(no_wrap=True, overflow="ellipsis")
+        for name, mine, theirs in last.counts:
+            counts.append_text(Text.assemble(("  " + name, "bold"), f" {mine} ", (f"against {theirs}", "dim"), "  "))
+        lines.append(counts)
+        if plotted:
+            lines += plot(last.points, last.line, width=40, height=PLOT_HEIGHT)
+    return lines
+
+
+def release_line(row: ReleaseRow) -> Text:
+    """ "shop gate 5 % continue ███░ 12 to 1 of 100 to 1 ▁▂▃"."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{row.service} ", style="bold")
+    text.append(f"{row.way} ", style="cyan")
+    text.append("no weight yet " if row.share is None else f"{100 * row.share:.3g} % ", style="bold")
+    text.append(f"{row.word} ", style=OUTCOME_STYLES.get(row.word, "bold blue" if row.running else "bold red"))
+    if row.points:
+        value = row.points[-1][1]
+        text.append_text(bar(value, row.line))
+        text.append(f" {odds(value)}", style=evidence_style(value, row.line))
+        text.append(f", line {odds(row.line)} ", style="dim")
+        text.append_text(sparkline([against for _, against in row.points], row.line))
+    return text
+
+
+def odds(log_evidence: float) -> str:
+    """Evidence as betting odds."""
+    return f"{math.exp(min(log_evidence, math.log(1e9))):,.3g}:1"
 
 
 def host_table(hosts: Sequence[HostRow], limit: int) -> Table:

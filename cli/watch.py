@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow, TaskLook
 from cli.plain import Repeats, important
+from cli.watch_releases import WatchReleases
 from twin.kernel.kernel import Entry
 from twin.rehearsal.rehearsal import Rehearsal
 
@@ -25,6 +26,7 @@ class Watch:
         self._paths: dict[str, list[tuple[str, float]]] = {}
         self._repeats = Repeats()
         self._lowest: dict[str, int] = dict(rehearsal.observer.healthy_before)
+        self._releases = WatchReleases(rehearsal)
         self._world.kernel.listeners.append(self._noted)
         self._world.ecs.health_listeners.append(self._health)
 
@@ -50,6 +52,7 @@ class Watch:
             hosts=self._hosts(),
             services=self._services(),
             executions=self._executions(clock.elapsed),
+            releases=self._releases.rows(),
             lines=tuple(self._lines),
         )
 

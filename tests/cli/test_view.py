@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from cli.closing import print_closing
-from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow
+from cli.frame import ExecutionRow, Frame, HostRow, Line, ReleaseRow, ServiceRow
 from cli.plain import PlainView
 from cli.view import clock, draw
 from twin.kernel.kernel import Entry
-from twin.rehearsal.report import Execution, Host, Law, Move, Plan, Report, Service
+from twin.rehearsal.report import Evidence, Execution, Host, Law, Move, Plan, Release, Report, Service, Stream
 
 START = datetime(2026, 10, 5, 10, 0, tzinfo=UTC)
 HOSTS = tuple(
@@ -128,6 +128,7 @@ def report(**fields: object) -> Report:
                 tasks_moved=2,
             )
         ],
+        "releases": [],
         "hosts": [Host(instance="i-1", group="g", zone="z", fate="ended")],
         "simulated_seconds": 725.0,
         "wall_seconds": 3.21,
@@ -179,3 +180,75 @@ def test_the_plan_is_shown_task_by_task_where_nothing_was_done(outcome: str, sho
     text = closing(report(plans=[plan], executions=[execution]))
     assert "launch a host" in text
     assert ("starts first" in text) is shown
+
+
+# --- releases --------------------------------------------------------------------------------------------------------
+ROW = ReleaseRow(
+    name="bake-release-0123456789abcdef-1",
+    service="shop",
+    way="gate",
+    share=0.05,
+    counts=(("5xx", "41 of 3,020", "22 of 57,400"),),
+    points=tuple((float(minute), 0.25 * minute) for minute in range(12)),
+    line=4.605,
+    word="continue",
+    running=True,
+)
+
+
+def test_the_view_shows_a_release_with_its_share_counts_and_evidence() -> None:
+    text = "\n".join(drawn(replace(FRAME, releases=(ROW,))))
+    for word in ("shop gate 5 % continue", "15.6:1, line 100:1", "5xx 41 of 3,020 against 22 of 57,400", "▁"):
+        assert word in text
+    assert "1/alpha" not in text
+    high = drawn(replace(FRAME, releases=(ROW,)), height=40)
+    assert "1/alpha = 100" in "\n".join(high)
+    assert len(high) <= 40
+
+
+def test_a_release_that_has_ended_is_one_line() -> None:
+    ended = replace(ROW, running=False, word="rolled_back", share=0.0)
+    text = "\n".join(drawn(replace(FRAME, releases=(ended,)), height=40))
+    assert "shop gate 0 % rolled_back" in text
+    assert "against 22" not in text
+    assert "no weight yet" in "\n".join(drawn(replace(FRAME, releases=(replace(ROW, share=None, points=()),))))
+
+
+def test_the_closing_table_says_how_long_users_met_a_bad_release() -> None:
+    counts = Stream(canary_errors=41, canary_requests=3020, baseline_errors=22, baseline_requests=57_400)
+    looks = [
+        Evidence(at="t", action="continue", share=0.05, log_against=against, line=4.6, streams={"5xx": counts})
+        for against in (0.1, 2.0, 5.0)
+    ]
+    bad = Release(
+        id="bake-release-1",
+        service="shop",
+        cluster="fleet",
+        way="watch",
+        mode="act",
+        revision="shop:2",
+        baseline="shop:1",
+        outcome="rolled_back",
+        reason="5xx",
+        started="a",
+        ended="b",
+        first_bad_at="10:06:00Z",
+        weights_zero_at="10:08:12Z",
+        seconds_to_zero=132.0,
+        canary_requests=400,
+        users_errors=41,
+        looks=3,
+        evidence=looks,
+        done=[],
+    )
+    good = bad.model_copy(update={"outcome": "promoted", "first_bad_at": None, "seconds_to_zero": None})
+    text = closing(report(releases=[bad, good]))
+    for words in (
+        "rolled_back  shop  shop:2 beside shop:1  watch, act",
+        "bad from 10:06:00Z, weights at 0 after 2m 12s; users met 41 errors in 400 requests",
+        "3 looks, evidence against it ▁▄█",
+        "400 requests came to it, and it was never worse than the former",
+    ):
+        assert words in text
+    still = closing(report(releases=[bad.model_copy(update={"seconds_to_zero": None})]))
+    assert "and still has weight" in still

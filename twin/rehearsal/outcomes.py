@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from twin.kernel.machines import Execution
 from twin.rehearsal import report
 from twin.rehearsal.evidence import Work
 from twin.rehearsal.laws import iso
-from twin.rehearsal.spec import Expectation
+from twin.rehearsal.spec import Expectation, Outcome
 
 _CLEANUP = re.compile(r"-(?:undo|finish)-\d+$")
 
@@ -114,15 +114,16 @@ class Piece:
     name: str
     outcome: str | None
     reason: str
-    goal: str
+    goal: Outcome
 
 
 def pieces(works: Sequence[Work], releases: Sequence[report.Release]) -> list[Piece]:
-    """Works, then releases, each in order of start. Releases that turned out to be none of ours are left out: an event
-    of a rollback, or one that comes twice, is no release."""
+    """Works on hosts, then releases, each in order of start. Releases that turned out to be none are left out: an event
+    of a rollback, or one that comes twice."""
     found = [
         Piece(work.name, work.outcome, work.reason or "", "planned" if work.mode == "observe" else "replaced")
         for work in works
+        if work.hosts
     ]
     return found + [
         Piece(each.id, each.outcome, each.reason or "", "planned" if each.mode == "observe" else "promoted")

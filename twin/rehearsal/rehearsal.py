@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from twin.errors import WorldError
+from twin.kernel.api import Call
 from twin.kernel.clock import iso
-from twin.rehearsal import actors, laws, outcomes
+from twin.rehearsal import actors, bakes, laws, outcomes, release_laws
 from twin.rehearsal import report as reports
 from twin.rehearsal.costs import cost_usd
 from twin.rehearsal.events import Planned, start_of
@@ -22,6 +23,8 @@ from twin.rehearsal.evidence import Evidence
 from twin.rehearsal.loading import LoadedWorld
 from twin.rehearsal.observer import Observer
 from twin.rehearsal.policies import budgets, check_policy
+from twin.rehearsal.release_laws import ReleaseEvidence
+from twin.rehearsal.release_observer import ReleaseObserver
 from twin.world import World
 
 SIGNAL = "InboundSignal"
@@ -63,12 +66,14 @@ class Rehearsal:
         self.quiet = False
         self.warnings: list[str] = []
         self.observer: Observer
+        self.releases: ReleaseObserver
         self._stack = ExitStack()
 
     def __enter__(self) -> Rehearsal:
         try:
             self._stack.enter_context(self.world)
             self.observer = Observer(self.world, budgets(self.spec))
+            self.releases = ReleaseObserver(self.world)
             actors.Actors(self.world)
             self._plan_events()
         except WorldError as error:
@@ -131,11 +136,13 @@ class Rehearsal:
         outcomes.finish(self.observer.works, world.machines.executions)
         unfinished = [f"{each.name} still runs" for each in executions if each.status == "RUNNING"]
         evidence = self.observer.evidence(len(executions), unfinished, outcomes.lacking(executions))
-        judged = laws.judge(evidence)
-        dead_letters = self._dead_letters()
-        unexpected = outcomes.unexpected(self.spec.expect, evidence.works, dead_letters)
-        signals = sum(1 for each in world.functions.invocations if each.function == SIGNAL)
         calls = self.observer.calls
+        baked = bakes.bakes(world, self.releases.exposures.seen, self.releases.looked)
+        judged = [*laws.judge(evidence), *release_laws.judge(self._release_evidence(baked, calls))]
+        dead_letters = self._dead_letters()
+        releases = bakes.shown(baked)
+        unexpected = outcomes.unexpected(self.spec.expect, outcomes.pieces(evidence.works, releases), dead_letters)
+        signals = sum(1 for each in world.functions.invocations if each.function == SIGNAL)
         transitions = sum(execution.transitions for execution in world.machines.executions)
         return reports.Report(
             verdict=self._verdict(judged, unexpected, unfinished),
@@ -148,6 +155,7 @@ class Rehearsal:
             executions=executions,
             plans=outcomes.plans(world.bus.published),
             services=self._services(evidence),
+            releases=releases,
             hosts=self._hosts(evidence),
             simulated_seconds=round(world.kernel.clock.elapsed, 3),
             wall_seconds=round(wall_seconds, 3),
@@ -161,6 +169,10 @@ class Rehearsal:
             events=world.bus.published,
             timeline=self._timeline(),
         )
+
+    def _release_evidence(self, baked: Sequence[bakes.Bake], calls: Sequence[Call]) -> ReleaseEvidence:
+        seen = self.releases
+        return ReleaseEvidence(baked, calls, seen.ends, seen.turns, seen.written_by_others())
 
     def _verdict(self, judged: Sequence[reports.Law], unexpected: list[str], unfinished: list[str]) -> reports.Verdict:
         if any(law.held is False for law in judged if law.name != "every_outcome" or not unfinished):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Verdict = Literal["ok", "violated", "unexpected", "unfinished"]
 
@@ -115,6 +115,70 @@ class Host(Part):
     fate: Literal["ended", "launched"]
 
 
+class Stream(Part):
+    """What one look counted in one stream."""
+
+    canary_errors: int
+    canary_requests: int
+    baseline_errors: int
+    baseline_requests: int
+
+
+class Evidence(Part):
+    """One look at a release, as Caretaker wrote it down.
+
+    Attributes:
+        action: the judge's word: continue, promote, roll back, inconclusive.
+        share: of the requests that the new revision was meant to have, 0 to 1.
+        log_against: log of the evidence against it; it is rolled back from `line` on.
+        streams: 5xx, 4xx and slow.
+    """
+
+    at: str
+    action: str
+    share: float
+    log_against: float
+    line: float
+    streams: dict[str, Stream]
+
+
+class Release(Part):
+    """One release that Caretaker baked.
+
+    Attributes:
+        way: watch, gate or drive.
+        mode: observe, approve or act.
+        revision, baseline: task definitions of the new and of the former revision.
+        first_bad_at: when users first met the new revision while it was worse than the former; null if it never was.
+        weights_zero_at: when its weight fell to 0 for good; null while it has some, and if it never had any.
+        seconds_to_zero: from the one to the other.
+        canary_requests: so many requests came to it (the twin's expected number, as the next).
+        users_errors: so many of them were answered with errors, or not at all, from `first_bad_at` on.
+        looks: number of looks; `evidence` has each.
+        done: what Caretaker changed, in words.
+    """
+
+    id: str
+    service: str
+    cluster: str
+    way: str | None
+    mode: str | None
+    revision: str
+    baseline: str
+    outcome: str | None
+    reason: str | None
+    started: str
+    ended: str | None
+    first_bad_at: str | None
+    weights_zero_at: str | None
+    seconds_to_zero: float | None
+    canary_requests: int
+    users_errors: int
+    looks: int
+    evidence: list[Evidence]
+    done: list[str]
+
+
 class Calls(Part):
     caller: str
     service: str
@@ -150,6 +214,7 @@ class Report(Part):
     executions: list[Execution]
     plans: list[Plan]
     services: list[Service]
+    releases: list[Release]
     hosts: list[Host]
     simulated_seconds: float
     wall_seconds: float
