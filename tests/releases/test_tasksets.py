@@ -55,6 +55,7 @@ def test_a_rule_that_sends_the_running_tasks_nothing_is_no_production_rule() -> 
         ([Forward("rule/a", BALANCER, {BLUE: 1, GREEN: 0, OTHER: 0})], [item()], "forwards to 3 target groups"),
         ([forward(), Forward("rule/b", BALANCER, {BLUE: 1, OTHER: 0})], [item()], "different second target groups"),
         ([forward(), forward(arn="rule/b", balancer="another")], [item()], "different load balancers"),
+        ([forward(balancer=BALANCER.replace("/app/", "/net/"))], [item()], "is a Network Load Balancer"),
         ([forward()], [item(), item(2, GREEN, "ACTIVE")], "task set 2 is there already in the idle target group green"),
         ([forward()], [item(), item(2, GREEN, "DRAINING")], "task set 2 still drains in the idle target group green"),
     ],

@@ -53,6 +53,9 @@ def no_traffic(canary: Side, baseline: Side) -> Ignored | None:
         return Ignored("no load balancer tells the traffic of the two revisions apart")
     if canary.group == baseline.group:
         return Ignored("both revisions are in one target group; their traffic cannot be told apart")
+    # ELB: ARNs of Network Load Balancers' listeners; those count connections, and no answers.
+    if any("/net/" in rule for rule in (*canary.rules, *baseline.rules)):
+        return Ignored("its load balancer is a Network Load Balancer, which counts no answers by their status")
     return None
 
 

@@ -168,6 +168,8 @@ def pair(group: str, forwards: Sequence[Forward], items: Iterable[Described]) ->
             raise NotDrivable(f"rule {short(each.arn)} gives the idle target group {_name(idle)} weight already")
     if len({each.balancer for each in live}) != 1:
         raise NotDrivable("the rules belong to different load balancers, whose metrics do not add up")
+    if "/net/" in live[0].balancer:
+        raise NotDrivable("its load balancer is a Network Load Balancer, which counts no answers by their status")
     for one in map(task_set, items):
         if one.group == idle and not one.primary:
             state = "still drains" if one.leaving else "is there already"
