@@ -43,8 +43,8 @@ class Case:
 
     Attributes:
         minutes: the release's closed minutes, in order, from `started` on.
-        history: the minutes before it, in order; of their arms only `baseline` is read. `WINDOW + Rules.settle` of them
-            are used.
+        history: the minutes before it, in order; what their canary had counts among the balancer's requests alone. The
+            burst factor reads the last `WINDOW + Rules.settle` of them, a comparison with the time before all of them.
         started: when the canary first got traffic, on a full minute.
         now: the time of the look.
         signs: what is seen beside the metrics.
