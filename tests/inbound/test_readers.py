@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from caretaker.inbound import registry
-from caretaker.inbound.model import BadEvent, Closed, Nothing, Notice, Place, Reading
+from caretaker.inbound.model import BadEvent, Closed, Deploys, Nothing, Notice, Place, Reading, Requested
 from hypothesis import given
 from hypothesis import strategies as st
 from inbound_stage import H1, H2, H3, H4, NOW, REGION, changed, sample
@@ -213,3 +213,46 @@ def test_any_member_may_be_junk(name: str, field: int, value: object, outer: boo
         assert "\n" not in str(error)  # noqa: PT017 - any text may come, and not all of it is refused
     else:
         assert all(isinstance(reading, Notice | Closed | Nothing) for reading in readings)
+
+
+# --- releases ---------------------------------------------------------------------------------------------------------
+
+SHOP = "arn:aws:ecs:us-east-1:123456789012:cluster/shop"
+WEB = "arn:aws:ecs:us-east-1:123456789012:service/shop/web"
+
+
+@pytest.mark.parametrize("name", ["ecs-deployment-in-progress", "ecs-deployment-rollback"])
+def test_a_deployment_event_says_only_which_service(name: str) -> None:
+    (reading,) = read(sample(name))
+    assert isinstance(reading, Deploys)
+    assert (reading.service, reading.cluster) == (WEB, SHOP)
+
+
+def test_other_deployment_events_ask_for_nothing() -> None:
+    assert "SERVICE_DEPLOYMENT_COMPLETED" in reason(sample("ecs-deployment-completed"))
+    old = changed(sample("ecs-deployment-in-progress"), resources=["arn:aws:ecs:us-east-1:123456789012:service/web"])
+    assert "old form" in reason(old)
+    with pytest.raises(BadEvent, match="names no service"):
+        read(changed(sample("ecs-deployment-in-progress"), resources=["arn:aws:ecs:us-east-1:123456789012:task/x"]))
+    with pytest.raises(BadEvent, match=r"detail\.eventName"):
+        read(changed(sample("ecs-deployment-in-progress"), detail={"eventName": None}))
+
+
+def test_a_request_names_its_service_by_name_or_arn() -> None:
+    event = sample("release-requested")
+    (short,) = read(event)
+    full = {
+        "cluster": SHOP,
+        "service": WEB,
+        "taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/web:2",
+    }
+    (long,) = read(changed(event, detail=full))
+    assert isinstance(short, Requested)
+    assert short == long
+    assert short.key == event["id"]
+    assert read(changed(event, source="deploy.bot"))[0] == Requested(
+        WEB, SHOP, full["taskDefinition"], event["id"], "deploy.bot asks for web:2"
+    )
+    with pytest.raises(BadEvent, match=r"detail\.taskDefinition: missing"):
+        read(changed(event, detail={"taskDefinition": None}))
+    assert "AWS asks for no releases" in reason(changed(event, source="aws.ecs"))

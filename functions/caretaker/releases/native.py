@@ -25,7 +25,8 @@ class Native:
         reason: ECS's words for it.
         strategy: ROLLING, BLUE_GREEN, LINEAR or CANARY.
         target: ARN of the revision that is deployed.
-        sources: ARNs of the revisions that ran before; empty for a service's first deployment.
+        sources: ARNs of the revisions that ran before, the one with the most traffic first: a deployment that was
+            stopped leaves its own among them. Empty for a service's first deployment.
         weight: the share of production traffic that ECS asked for the target revision, 0 to 1.
         first_share: the share that the target revision gets first, 0 to 1.
         hooks: ARNs of the functions that ECS calls.
@@ -101,13 +102,18 @@ def _native(item: Mapping[str, Any]) -> Native:
         reason=item.get("statusReason", ""),
         strategy=configuration.get("strategy", "ROLLING"),
         target=target.get("arn", ""),
-        sources=tuple(source["arn"] for source in item.get("sourceServiceRevisions", [])),
+        sources=tuple(source["arn"] for source in sorted(item.get("sourceServiceRevisions", []), key=_weight)),
         weight=float(target.get("requestedProductionTrafficWeight") or 0) / 100,
         first_share=_first_share(configuration),
         hooks=tuple(
             hook["hookTargetArn"] for hook in configuration.get("lifecycleHooks", ()) if "hookTargetArn" in hook
         ),
     )
+
+
+def _weight(revision: Mapping[str, Any]) -> float:
+    """For sorting: the most traffic first."""
+    return -float(revision.get("requestedProductionTrafficWeight") or 0)
 
 
 def _first_share(configuration: Mapping[str, Any]) -> float:

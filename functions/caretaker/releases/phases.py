@@ -40,8 +40,8 @@ def cases(
     after = [minute for minute in minutes if minute.start >= whole]
     made = [Case(after, [*history, *beside], whole, now, signs, "before")]
     if whole > started:
-        # Its time does not go on: what is late still counts, but nothing more will come.
-        made.insert(0, Case(beside, history, started, whole, signs, "beside"))
+        # No minute of it is added any more, but what comes late still counts, and some checks wait for it.
+        made.insert(0, Case(beside, history, started, now, signs, "beside"))
     return made
 
 
