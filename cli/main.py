@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -14,6 +14,8 @@ from twin.errors import Unmodelled, WorldError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+LOG_WIDTH = 110
+"""Columns where there is no terminal to ask."""
 
 
 class _Caretaker(typer.Typer):
@@ -98,6 +100,69 @@ def gate_remove(
     from cli.gate import remove
 
     raise typer.Exit(remove(Account(endpoint_url), stack, cluster, service))
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="A release's id, or a part of it that no other has.")]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers; default: who is logged in.")]
+
+
+@app.command()
+def releases(
+    release: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show one, with its looks.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="C", help="Those of one cluster, by name or ARN.")] = None,
+    service: Annotated[str | None, typer.Option(metavar="S", help="Those of one service, by name or ARN.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every look.")] = False,
+    stack: Stack = "caretaker",
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Show the releases that are baked now, their evidence and what they still need, and what became of past ones."""
+    from rich.console import Console
+
+    from cli.releases import show_releases
+    from cli.stack import Stack as Deployed
+
+    width = None if sys.stdout.isatty() else LOG_WIDTH
+    console = Console(highlight=False, width=width)
+    chosen: dict[str, Any] = {"release": release, "cluster": cluster, "service": service, "as_json": as_json}
+    show_releases(Deployed(stack, endpoint_url), console, **chosen)
+
+
+@app.command()
+def approve(release: Id, by: By = None, stack: Stack = "caretaker", endpoint_url: Endpoint = None) -> None:
+    """Let Caretaker do what a release that waits for a person has planned."""
+    _answer(release, "approved", by, "", stack, endpoint_url)
+
+
+@app.command()
+def reject(
+    release: Id,
+    by: By = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Kept in the record.")] = "",
+    stack: Stack = "caretaker",
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Forbid what a release that waits for a person has planned."""
+    _answer(release, "rejected", by, why, stack, endpoint_url)
+
+
+def _answer(
+    release: str, word: Literal["approved", "rejected"], by: str | None, why: str, stack: str, endpoint_url: str | None
+) -> None:
+    from cli.approval import answer
+    from cli.stack import Stack as Deployed
+
+    found = answer(Deployed(stack, endpoint_url), release, word, by or _person(), why)
+    typer.echo(f"{word}: {found.id} of {found.name}")
+
+
+def _person() -> str:
+    """Who is logged in, as far as the system knows."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for the user's number: KeyError, from Python 3.13 on OSError
+        return "somebody"
 
 
 def run(args: list[str]) -> int:
