@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from caretaker.aws import ecs, elbv2
 from caretaker.aws.errors import AwsFailure, Missing, Unsupported
+from caretaker.releases import express, weights
 
 # ECS API: ServiceDeploymentStatus.
 OVER = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
@@ -126,16 +127,32 @@ def _first_share(configuration: Mapping[str, Any]) -> float:
     return 1.0
 
 
-def sides(revisions: Sequence[str]) -> dict[str, Side]:
-    """What each of these revisions is reached through, by ARN.
+def both(found: Native) -> tuple[Side, Side]:
+    """What the new revision and the running one are reached through.
 
     Raises:
-        AwsFailure: a revision could not be read.
+        AwsFailure: a revision, or an Express service's rule, could not be read.
     """
+    items = _revisions([found.target, found.sources[0]])
+    canary, baseline = (_side(items[arn]) for arn in (found.target, found.sources[0]))
+    way = express.ingress(items[found.target])
+    if way is None or canary.group or baseline.group:
+        return canary, baseline
+    groups = _told_apart(way, found.weight)
+    return replace(canary, group=groups[0], rules=(way.rule,)), replace(baseline, group=groups[1], rules=(way.rule,))
+
+
+def _told_apart(way: express.Ingress, asked: float) -> tuple[str, str]:
+    """Target groups of the new revision and of the running one; empty texts where nobody can tell."""
+    (rule,) = elbv2.describe_rules([way.rule])
+    return express.told_apart(way, weights.weights_of(rule.get("Actions", ())), asked) or ("", "")
+
+
+def _revisions(revisions: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     found = ecs.describe_service_revisions(revisions)
     if found.failures:
         raise AwsFailure("DescribeServiceRevisions", found.failures[0].reason, str(found.failures[0]))
-    return {item["serviceRevisionArn"]: _side(item) for item in found.items}
+    return {item["serviceRevisionArn"]: item for item in found.items}
 
 
 def _side(item: Mapping[str, Any]) -> Side:

@@ -40,8 +40,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     ignored = opening.no_release(found, policy)
     if ignored is not None or found is None:
         return _ignored(ignored or Ignored("its deployment is gone"))
-    both = native.sides([found.target, found.sources[0]])
-    canary, baseline = both[found.target], both[found.sources[0]]
+    canary, baseline = native.both(found)
     ignored = opening.no_traffic(canary, baseline)
     before = _rejection(records, found.service, canary.task_definition, now)
     if ignored is None and before is not None and event["trigger"]["kind"] in _BLIND:
