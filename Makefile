@@ -7,7 +7,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads --compile-bytecode
 SEED ?= 1
 
-.PHONY: help rehearse test lint types template unit test-full bench bench-judge bench-judge-full test-sam requirements clean
+.PHONY: help rehearse test lint types template unit test-full bench bench-judge bench-judge-full bench-releases test-sam requirements clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -42,6 +42,9 @@ bench-judge: $(VENV)/ready ## how often the judge of a release is wrong, next to
 
 bench-judge-full: $(VENV)/ready ## the whole grid, about an hour; writes the figures of docs/judge.md
 	$(BIN)/python -m benchmarks.judge --full --seed $(SEED) --runs 300 --keep build/judge --write docs/judge
+
+bench-releases: $(VENV)/ready ## how long users meet bad releases: Caretaker against Express Mode's rule
+	$(BIN)/python benchmarks/bench_releases.py
 
 test-sam: $(VENV)/ready $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
 	PATH="$(CURDIR)/$(SAM_VENV)/bin:$$PATH" tests/sam/run
