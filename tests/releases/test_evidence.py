@@ -207,6 +207,14 @@ def test_a_reset_from_outside_is_told_and_no_dead_canary(monkeypatch: pytest.Mon
         assert world.weights() == [None, 0.2, 0.2, 0.2, 0.2] + [None] * 22 + [0.2] * 13
 
 
+def test_weights_that_take_minutes_to_spread_are_no_dead_canary(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bake(monkeypatch, per_minute=12_000.0, propagation=240.0) as world:
+        world.shift(10)
+        for _ in range(12):
+            world.run(1)
+            assert world.look().action is not Action.ROLL_BACK
+
+
 def test_pinned_sessions_are_no_dead_canary(monkeypatch: pytest.MonkeyPatch) -> None:
     with bake(monkeypatch) as world:
         actions = world.stage.forward(80, 20)
