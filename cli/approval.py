@@ -26,6 +26,8 @@ def answer(stack: Stack, given: str, word: Answer, by: str, why: str = "") -> Re
     with in_one_line():
         records = stack.records
         release = find(records, given)
+        if held(release):
+            return _decide(records, release, word, f"{by} ({why})" if why else by)
         approval = open_question(release, word)
         if approval.answer is None:
             _write(records, release, approval, word, f"{by} ({why})" if why else by)
@@ -34,6 +36,25 @@ def answer(stack: Stack, given: str, word: Answer, by: str, why: str = "") -> Re
         except TokenGone:
             raise WorldError(_gone(records, release, approval)) from None
     return release
+
+
+def held(release: Release) -> bool:
+    """Whether the gate holds the release's deployment because nothing could be told: a person may decide it."""
+    return release.open and release.way == "gate" and release.decision == "hold" and not _asks(release)
+
+
+def _asks(release: Release) -> bool:
+    return release.approval is not None and release.approval.answer is None
+
+
+def _decide(records: Records, release: Release, word: Answer, by: str) -> Release:
+    """Write a person's decision, which the gate answers ECS with at its next call."""
+    decision: Literal["promote", "roll_back"] = "promote" if word == "approved" else "roll_back"
+    reason = f"{word} by {by}: {release.decision_reason}"
+    found = records.decide(release.id, decision, reason)
+    if found.decision_reason != reason:
+        raise WorldError(f"{release.id}: somebody was faster; look at `caretaker releases {release.id}`")
+    return found
 
 
 def open_question(release: Release, word: Answer) -> Approval:

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from caretaker.releases.record import Records, Release, release_id
+from caretaker.runtime.journal import Trigger
+from caretaker.runtime.table import Table
 
 from cli.gate import STAGES, Gate, installed, is_ours, removed, same
 from cli.main import run
@@ -195,3 +198,42 @@ def test_what_is_not_there_or_not_allowed_is_one_line(world: World, capsys: pyte
     assert "UpdateService: AccessDeniedException: not you" in complaint(
         capsys, "install", "orders", "--cluster", "shop"
     )
+
+
+# --- a deployment that is held ---------------------------------------------------------------------------------------
+def held(world: World, **fields: Any) -> tuple[Records, Release]:
+    """A release that the gate holds, in the deployed table."""
+    records = Records(Table(world.deployment.outputs["TableName"], world.gateway.client("dynamodb", WORLD)))
+    arn = "arn:aws:ecs:us-east-1:123456789012"
+    opened: dict[str, Any] = {
+        "id": release_id("d1", "r1"),
+        "way": "gate",
+        "mode": "act",
+        "cluster": f"{arn}:cluster/shop",
+        "service": f"{arn}:service/shop/orders",
+        "deployment": "d1",
+        "revision": "r1",
+        "task_definition": f"{arn}:task-definition/orders:2",
+        "opened": START,
+        "trigger": Trigger("hook", "words"),
+    }
+    release = records.open(Release(**{**opened, **fields}), START)
+    return records, records.decide(release.id, "hold", "not enough evidence")
+
+
+@pytest.mark.parametrize(("word", "decision"), [("approve", "promote"), ("reject", "roll_back")])
+def test_a_person_decides_what_the_gate_holds(world: World, word: str, decision: str) -> None:
+    records, release = held(world)
+    assert run([word, release.id, "--by", "olga"]) == 0
+    found = records.get(release.id)
+    said = {"approve": "approved", "reject": "rejected"}[word]
+    assert (found.decision, found.decision_reason) == (decision, f"{said} by olga: not enough evidence")
+
+
+def test_what_the_gate_does_not_hold_is_not_decided_by_a_person(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records, release = held(world, way="watch")
+    assert run(["approve", release.id, "--by", "olga"]) == 2
+    assert "asks for no approval" in capsys.readouterr().err
+    assert records.get(release.id).decision == "hold"
