@@ -1,0 +1,72 @@
+"""A person answers a release that waits, with the command, in a running world."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cli.main import run
+from twin.kernel.api import Caller
+from twin.kernel.kernel import Entry
+from twin.rehearsal.events import from_world
+from twin.rehearsal.loading import load_world
+from twin.rehearsal.rehearsal import Rehearsal
+from twin.rehearsal.report import Release
+
+WORLD = Path(__file__).resolve().parents[2] / "worlds" / "release_watch_approve.yaml"
+ANN = Caller("operator", "ann")
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, *commands: list[str]) -> tuple[Release, list[int]]:
+    """The world's release, with these commands given a minute after it asked; and their exit codes."""
+    loaded = load_world(WORLD)
+    codes: list[int] = []
+    with Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where)) as rehearsal:
+        world = rehearsal.world
+        key, secret = world.gateway.credentials(ANN)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+        def act() -> None:
+            codes.extend(run(command) for command in commands)
+
+        def noted(entry: Entry) -> None:
+            if entry.kind == "state.entered" and entry.data["state"] == "Ask approval":
+                world.kernel.scheduler.call_later(60, act, name="ann")
+
+        world.kernel.listeners.append(noted)
+        rehearsal.run()
+        [release] = rehearsal.report(0.0).releases
+    return release, codes
+
+
+def test_an_approved_rollback_is_done(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    id_ = "bake-release"
+    release, codes = answered(
+        monkeypatch, ["releases"], ["approve", id_, "--by", "ann"], ["reject", id_, "--by", "bob"], ["releases", id_]
+    )
+    assert codes == [0, 0, 2, 0]
+    said = capsys.readouterr()
+    assert "waits for caretaker approve or reject until" in said.out
+    assert re.search(r"approved: bake-release-[0-9a-f]{16}-1 of web", said.out)
+    assert "was approved before by ann" in said.err
+    assert "approved by ann" in said.out
+    assert release.outcome == "rolled_back"
+    assert release.seconds_to_zero is not None
+    assert release.seconds_to_zero > 60
+    assert release.evidence[-1].log_against >= release.evidence[-1].line
+    assert len(release.evidence) == release.looks
+
+
+def test_a_rejected_one_is_not(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    release, codes = answered(monkeypatch, ["reject", "bake-release", "--by", "ann", "--why", "the load test runs"])
+    assert codes == [0]
+    assert release.outcome == "planned"
+    assert "reject" in (release.reason or "")
+    assert release.done == []
+    assert (release.weights_zero_at, release.seconds_to_zero) == (None, None)
+    assert release.first_bad_at is not None
+    assert release.users_errors > 100
