@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from caretaker.releases import desk as desks
@@ -41,9 +42,15 @@ def judged(desk: Desk, release: Release, policy: ReleasePolicy) -> Verdict | Non
     if release.started is None or desk.now <= release.started:
         return None
     known = evidence.collect(release, desk.now, policy.slow_over)
+    shifts = evidence.plain_shifts(known.shifts)
+    if shifts != release.notes.get("shifts"):
+        desk.records.update(release.id, notes={**release.notes, "shifts": shifts})
     signs, whole = desks.signs(release), desks.whole_of(release)
     found = phases.cases(known.minutes, known.history, release.started, whole, desk.now, signs)
-    return phases.judged(found, desks.rules_for(release, policy), _phases(release))
+    verdict = phases.judged(found, desks.rules_for(release, policy), _phases(release))
+    if not known.doubt:
+        return verdict
+    return replace(verdict, needs=(*verdict.needs, f"the share of requests, which is not judged: {known.doubt}"))
 
 
 def _phases(release: Release) -> int:
