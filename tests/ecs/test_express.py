@@ -121,6 +121,8 @@ def test_tasks_run_on_fargate_in_the_services_subnets() -> None:
     assert sorted(found[0]) == sorted(each["privateIPv4Address"] for each in details)
     assert found[1] == []
     assert stage.call("ListContainerInstances", cluster=CLUSTER)["containerInstanceArns"] == []
+    assert stage.call("ListTasks", cluster=CLUSTER, launchType="FARGATE")["taskArns"] == arns
+    assert stage.call("ListTasks", cluster=CLUSTER, launchType="EC2")["taskArns"] == []
 
 
 def test_a_new_load_balancer_takes_minutes_and_a_second_service_waits_for_it_only() -> None:
@@ -144,11 +146,14 @@ def test_what_is_refused_shows_as_failed_and_is_tried_again() -> None:
     words = "The maximum number of load balancers has been reached"
     stage.gateway.api_faults.append(ApiFault("elbv2", "CreateLoadBalancer", "TooManyLoadBalancers", words, "ecs", 2))
     stage.create("web")
+    stage.create("api")
     stage.run(700)
+    stage.delete("api")  # which waits for the load balancer
     balancer = path_of(stage)["loadBalancer"]
     assert (balancer["status"], balancer["statusReason"]) == ("FAILED", f"TooManyLoadBalancers: {words}")
     assert stage.service().tasks == {}
     stage.run(LATER)
+    assert stage.service("api").status == "INACTIVE"
     assert statuses(stage) == {"ACTIVE"}
     assert stage.service().healthy == 1
 

@@ -38,7 +38,7 @@ def back_at(report: Report) -> str:
     return next(entry.at for entry in report.timeline if ": 0 % of production traffic" in entry.text)
 
 
-def run(given: WorldSpec, seconds: float = 3600) -> list[Service]:
+def run(given: WorldSpec, seconds: float = 1800) -> list[Service]:
     """The services of a world after a while."""
     with World(given, start=START, seed=given.seed) as world:
         Actors(world)

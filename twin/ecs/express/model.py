@@ -13,6 +13,7 @@ from typing import Any, Literal
 from twin.ecs.deployment import Revision
 from twin.ecs.model import TaskDefinition
 from twin.kernel.api import Call
+from twin.kernel.scheduler import Event
 
 Status = Literal["PROVISIONING", "ACTIVE", "DEPROVISIONING", "DELETED", "FAILED"]
 Scheme = Literal["internet-facing", "internal"]
@@ -106,6 +107,7 @@ class Express:
         first: (number, revision, task definition, call) of the first deployment, until what it needs is there.
         endpoint: host name of its one ingress path.
         provisioning: what it needs is being made.
+        waits: what wakes the making, while it waits for what may never come.
         deleting: DeleteExpressGatewayService was called.
         tearing_down: ECS deletes what it had.
         deleted_at: simulated seconds at which it had done so.
@@ -127,6 +129,7 @@ class Express:
     first: tuple[str, Revision, TaskDefinition, Call] | None = None
     by_revision: dict[str, Settings] = field(default_factory=dict)
     provisioning: bool = True
+    waits: Event | None = None
     deleting: bool = False
     tearing_down: bool = False
     deleted_at: float | None = None

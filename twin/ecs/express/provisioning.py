@@ -31,11 +31,12 @@ class Pauses:
         """What takes its time; none while the world is being built."""
         self._engine.kernel.scheduler.sleep(self._engine.kernel.delay(seconds))
 
-    def idle(self, seconds: float) -> None:
-        """Wait for what may never come: in the background, which keeps no world busy."""
-        woken = self._engine.kernel.scheduler.event()
+    def idle(self, seconds: float, express: Express) -> None:
+        """Wait for what may never come: in the background, which keeps no world busy. Deletion ends it."""
+        express.waits = woken = self._engine.kernel.scheduler.event()
         self._engine.background(seconds, woken.set, "ecs.express")
         woken.wait()
+        express.waits = None
 
 
 class Provisioning:
@@ -84,7 +85,7 @@ class Provisioning:
         group, certificate = balancer.security_group, self._express.certificate
         while not balancer.ready and not self._express.deleting:
             if balancer.services[0] != self._service.arn:
-                self._pauses.idle(self._engine.options.express.step)
+                self._pauses.idle(self._engine.options.express.step, self._express)
                 continue
             if group.arn is None:
                 yield [group], lambda: resources.record_security_group(group)
@@ -104,7 +105,7 @@ class Provisioning:
             except AwsError as error:
                 for one in managed:
                     one.become("FAILED", now, f"{error.code}: {error.message}")
-                self._pauses.idle(options.retry)
+                self._pauses.idle(options.retry, self._express)
                 continue
             for one in managed:
                 one.become("ACTIVE", now)

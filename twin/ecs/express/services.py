@@ -21,6 +21,7 @@ from twin.ecs.express.teardown import Teardown
 from twin.ecs.model import Cluster, Service, Tags, TaskDefinition
 from twin.ecs.native import revisions
 from twin.ecs.neighbours import Subnet
+from twin.errors import AwsError
 from twin.kernel.api import Call
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ class ExpressServices:
         endpoint = f"{name[:2].lower()}-{self.resources.hex(32)}.ecs.{engine.kernel.region}.on.aws"
         port = main_container(definition)["portMappings"][0]["containerPort"]
         check = {"healthCheckPath": settings.health_check_path, "healthCheckPort": port, "port": port}
-        scaling = settings.scaling
         service.express = express = Express(
             infrastructure_role=role,
             settings=settings,
@@ -88,10 +88,8 @@ class ExpressServices:
         revision = revisions.make(engine, service, definition, number, alternate=False)
         express.first = (number, revision, definition, cause)
         express.by_revision[revision.arn] = settings
-        service.excess_by = None
         engine.store.add_service(service)
         Provisioning(engine, service, express, cause, lambda: self._begin(service, express)).start()
-        assert scaling.minimum
         return service
 
     def _service(self, cluster: Cluster, name: str, settings: Settings, tags: Tags, cause: Call) -> Service:
@@ -153,7 +151,7 @@ class ExpressServices:
 
     # --- changing ----------------------------------------------------------------------------------------------------
     def update(self, service: Service, definition: TaskDefinition, settings: Settings, cause: Call) -> Deployment:
-        """Deploy a new revision with these settings. Raises AwsError as the load balancer's API does."""
+        """Deploy a new revision with these settings."""
         express = service.express
         assert express is not None
         express.settings = settings
@@ -166,7 +164,10 @@ class ExpressServices:
         express.by_revision[deployment.revision.arn] = settings
         group = str(revisions.groups(deployment.revision)[0])
         managed = next(one for one in express.target_groups if one.arn == group)
-        self.resources.set_health_check(managed, settings.health_check_path, cause)
+        try:
+            self.resources.set_health_check(managed, settings.health_check_path, cause)
+        except AwsError as error:  # the update was accepted; the resource tells of the trouble
+            managed.become("FAILED", express.updated_at, f"{error.code}: {error.message}")
         return deployment
 
     # --- going -------------------------------------------------------------------------------------------------------
@@ -177,6 +178,8 @@ class ExpressServices:
         express.deleting = True
         express.first = None
         express.updated_at = self._engine.kernel.clock.now()
+        if express.waits is not None:
+            express.waits.set()
         service.status, service.desired, service.excess_by = "DRAINING", 0, cause
         self._engine.releases.deleted(service, cause)
         self._engine.scheduler.poke(service)

@@ -103,7 +103,8 @@ class TaskOperations(ClusterOperations, DefinitionOperations):
         filters = [name for name in ("containerInstance", "family", "serviceName") if params.get(name)]
         if params.get("startedBy") and filters:
             raise invalid("startedBy must be the only filter that you use.")
-        only(params, "launchType", ("EC2",), "ecs:ListTasks")
+        only(params, "launchType", ("EC2", "FARGATE"), "ecs:ListTasks")
+        fargate = params["launchType"] == "FARGATE" if params.get("launchType") else None
         status = params.get("desiredStatus", "RUNNING")
         if status not in ("RUNNING", "PENDING", "STOPPED"):
             raise invalid(f"Invalid desiredStatus '{status}'.")
@@ -112,10 +113,12 @@ class TaskOperations(ClusterOperations, DefinitionOperations):
 
         def keep(task: Task) -> bool:
             return all(getattr(task, name) is value for name, value in tests) and (
-                not params.get("family") or task.definition.family == params["family"]
+                (not params.get("family") or task.definition.family == params["family"])
+                and fargate in (None, task.host is not None and task.host.fargate)
             )
 
-        arns, token = page(index, params, lambda task: task.arn, keep if tests or params.get("family") else None)
+        narrow = tests or params.get("family") or fargate is not None
+        arns, token = page(index, params, lambda task: task.arn, keep if narrow else None)
         return {"taskArns": arns, **token}
 
     def _list_keys(self, cluster: Cluster, params: Params) -> tuple[list[str], list[tuple[str, object]]]:
