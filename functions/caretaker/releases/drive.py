@@ -33,6 +33,8 @@ READY = timedelta(minutes=20)
 """How long new tasks may take until all are healthy."""
 SHORT, LONG = 20, 60
 """Seconds between two looks at tasks that start, and at sessions that end."""
+SOON = timedelta(minutes=5)
+"""When tasks usually are healthy; after that they are looked at more rarely."""
 SPREAD = timedelta(seconds=80)
 """The first full minute that ends so long after a change of weights has been under them as a whole, or nearly."""
 
@@ -89,7 +91,7 @@ def start(desk: Desk) -> dict[str, Any]:
     if desk.now - since >= READY or one.leaving:
         raise TasksNotReady(f"not ready after {(desk.now - since).total_seconds():.0f} s: {'; '.join(lacks)}")
     logging.logger().info("tasks start", extra={"lacks": lacks})
-    return {"next": "wait", "seconds": SHORT}
+    return {"next": "wait", "seconds": SHORT if desk.now - since < SOON else LONG}
 
 
 def _create(desk: Desk) -> tuple[Desk, TaskSet]:

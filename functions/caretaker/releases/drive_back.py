@@ -44,8 +44,10 @@ def go_back(desk: Desk, event: Mapping[str, Any]) -> dict[str, Any]:
     done = roll_back(desk, force=release.notes.get("on_inconclusive") == "roll_back")
     outcome = event.get("outcome") or "rolled_back"
     if done["outcome"] != "rolled_back":
-        return {"next": "close", "outcome": done["outcome"], "reason": f"{reason}; {done['reason']}"}
-    if not release.notes.get("asked"):
+        why = reason if done["reason"] in reason else f"{reason}; {done['reason']}"
+        return {"next": "close", "outcome": done["outcome"], "reason": f"{why}; weights and tasks stay as they are"}
+    if not release.notes.get("asked") or failure.get("Error") == "ServiceGone":
+        # Nothing was done, or nothing is there any more whose tasks could be ended.
         return {"next": "close", "outcome": "ignored", "reason": reason}
     # Only what its own tasks or requests have shown speaks against a revision.
     guilty = outcome == "rolled_back" and failure.get("Error", "TasksNotReady") == "TasksNotReady"
@@ -67,12 +69,12 @@ def roll_back(desk: Desk, *, force: bool) -> dict[str, Any]:
     step = steps.back(view)
     if step == "leave":
         words = "the new task set is the primary one by now" if view.primary else told(intended(release), seen)
-        return {"outcome": "inconclusive", "reason": f"{words}; weights and tasks stay as they are"}
+        return {"outcome": "inconclusive", "reason": words}
     if step == "weights":
         try:
             _take_back(release, seen)
         except NoHealthyTarget as error:
-            words = f"the running tasks are not healthy ({error}); weights and tasks stay as they are"
+            words = f"the running tasks are not healthy ({error})"
             return {"outcome": "inconclusive", "reason": words}
         desk.records.did(release.id, f"took the weights back to the running tasks at {iso(desk.now)}")
     notes = without(release.notes, "shifting") | {"zero": iso(desk.now)}

@@ -40,6 +40,13 @@ def unopened_result(given: Mapping[str, Any], outcome: str, reason: str) -> dict
     return {"id": given.get("id"), "service": given.get("service"), "outcome": outcome, "reason": reason}
 
 
+def refused_event(given: Mapping[str, Any], outcome: str, reason: str, execution: str) -> dict[str, Any]:
+    """`detail_type` and `detail` of the outcome event of a release that was asked for and never opened."""
+    words = " ".join(part.capitalize() for part in outcome.split("_"))
+    asked = {"trigger": given["trigger"]["text"], "task_definition": given["revision"], "execution": execution}
+    return {"detail_type": f"Release {words}", "detail": {**unopened_result(given, outcome, reason), **asked}}
+
+
 def result_of(release: Release) -> dict[str, Any]:
     """Output of the execution."""
     return {

@@ -166,15 +166,23 @@ def pair(group: str, forwards: Sequence[Forward], items: Iterable[Described]) ->
     for each in live:
         if each.gives(idle):
             raise NotDrivable(f"rule {short(each.arn)} gives the idle target group {_name(idle)} weight already")
-    if len({each.balancer for each in live}) != 1:
-        raise NotDrivable("the rules belong to different load balancers, whose metrics do not add up")
-    if "/net/" in live[0].balancer:
-        raise NotDrivable("its load balancer is a Network Load Balancer, which counts no answers by their status")
+    balancer = _balancer(live)
     for one in map(task_set, items):
         if one.group == idle and not one.primary:
             state = "still drains" if one.leaving else "is there already"
             raise NotDrivable(f"task set {one.id} {state} in the idle target group {_name(idle)}")
-    return Pair(live[0].balancer, group, idle, tuple(sorted(each.arn for each in live)))
+    return Pair(balancer, group, idle, tuple(sorted(each.arn for each in live)))
+
+
+def _balancer(live: Sequence[Forward]) -> str:
+    """The one load balancer whose metrics tell the two sides apart."""
+    balancers = {each.balancer for each in live}
+    if len(balancers) != 1:
+        raise NotDrivable("the rules belong to different load balancers, whose metrics do not add up")
+    (balancer,) = balancers
+    if "/net/" in balancer:
+        raise NotDrivable("its load balancer is a Network Load Balancer, which counts no answers by their status")
+    return balancer
 
 
 # --- readiness -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from caretaker.releases.desk import opened
 from caretaker.releases.record import Outcome, Records, Release, ReleaseClosed
-from caretaker.releases.report import cause_of, event_of, message_of, result_of, unopened_result
+from caretaker.releases.report import cause_of, event_of, message_of, refused_event, result_of, unopened_result
 from caretaker.runtime import clock, logging
 
 MAX_REASON = 2_000
@@ -21,8 +21,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     reason = str(result.get("reason") or cause_of(result.get("failure") or {}))[:MAX_REASON]
     release = records.find(event["id"])
     if release is None:
-        # It never came to a release: nothing was claimed, and nobody is told.
-        return {"result": unopened_result(event["input"], outcome, reason), "event": None, "message": None}
+        # It never came to a release: nothing was claimed. Only who asked for one is told.
+        asked = event["input"]["way"] == "drive"
+        refused = refused_event(event["input"], outcome, reason, event["execution"]) if asked else None
+        return {"result": unopened_result(event["input"], outcome, reason), "event": refused, "message": None}
     now = clock.entered(event)
     if outcome == "rolled_back" and release.open and result.get("reject", True):
         records.reject(release, reason, now)

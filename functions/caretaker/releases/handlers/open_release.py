@@ -56,6 +56,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _requested(event: dict[str, Any], records: Records, policy: ReleasePolicy, now: datetime) -> dict[str, Any]:
     """A release that somebody asked for, and that Caretaker carries out itself."""
+    holder = records.holder(event["service"])
+    if holder is not None:
+        return _ignored(Ignored(_busy(holder)))
     release = drive_opening.requested(event, policy, now)
     if isinstance(release, Ignored):
         return _ignored(release)
@@ -66,8 +69,12 @@ def _requested(event: dict[str, Any], records: Records, policy: ReleasePolicy, n
     try:
         release = records.open(release, now)
     except ServiceBusy as busy:
-        return _ignored(Ignored(f"release {busy.holder} of the same service is not over; ask again when it is"))
+        return _ignored(Ignored(_busy(busy.holder)))
     return {**_next(release), "expires": int(policy.approval_expires.total_seconds())}
+
+
+def _busy(holder: str) -> str:
+    return f"release {holder} of the same service is not over; ask again when it is"
 
 
 def _rejection(records: Records, service: str, task_definition: str, now: datetime) -> Rejection | None:
