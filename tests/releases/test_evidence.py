@@ -170,11 +170,11 @@ def test_the_share_is_told_only_where_the_weights_stood(monkeypatch: pytest.Monk
         world.shift(10)
         world.run(6)
         world.look()
-        assert world.weights() == [None, None, 0.1, 0.1, 0.1, 0.1]
+        assert world.weights() == [None, 0.1, 0.1, 0.1, 0.1, 0.1]
         world.shift(25)
         world.run(4)
         world.look()
-        assert world.weights() == [None, None, 0.1, 0.1, 0.1, 0.1, None, None, 0.25, 0.25]
+        assert world.weights() == [None, 0.1, 0.1, 0.1, 0.1, 0.1, None, 0.25, 0.25, 0.25]
 
 
 def test_a_dead_canary_is_found_in_steps_of_a_few_minutes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,9 +97,10 @@ def test_a_zone_that_is_late_hides_all_of_them() -> None:
     [
         ([], [None] * 6),
         ([Shift(at(-5), at(-5), 0.1)], [0.1] * 6),
-        ([Shift(at(0.5), at(0.5), 0.1)], [None, None, 0.1, 0.1, 0.1, 0.1]),
+        ([Shift(at(0.5), at(0.5), 0.1)], [None, 0.1, 0.1, 0.1, 0.1, 0.1]),
+        ([Shift(at(0.6), at(0.6), 0.1)], [None, None, 0.1, 0.1, 0.1, 0.1]),
         ([Shift(at(-5), at(-5), 0.1), Shift(at(2), at(2), 0.2)], [0.1, 0.1, None, 0.2, 0.2, 0.2]),
-        ([Shift(at(-5), at(-5), 0.1), Shift(at(1.5), at(3.2), 0.2)], [0.1, None, None, None, None, 0.2]),
+        ([Shift(at(-5), at(-5), 0.1), Shift(at(1.5), at(3.2), 0.2)], [0.1, None, None, None, 0.2, 0.2]),
         ([Shift(at(-5), at(-5), 0.1), Shift(at(3), at(3), None)], [0.1, 0.1, 0.1, None, None, None]),
     ],
 )

@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple
 from caretaker.releases.model import Arm, Minute, Zone
 
 MINUTE = timedelta(minutes=1)
-SPREADS = timedelta(minutes=1)
-"""How long after a change of weights requests may still go by the old ones: balancers learn of it by and by."""
+SPREADS = timedelta(seconds=30)
+"""How long after a change of weights requests may still go by the old ones: balancers learn of it by and by. No
+document says how long; a test that asks for half of the share bears some minutes more."""
 
 Figure = Literal[
     "requests",
