@@ -12,7 +12,7 @@ from twin.rehearsal import release_laws
 from twin.rehearsal.bakes import Bake
 from twin.rehearsal.exposures import Behind, Exposure
 from twin.rehearsal.release_laws import ReleaseEvidence
-from twin.rehearsal.release_observer import TaskEnd, Turn, of_releases
+from twin.rehearsal.release_observer import Move, TaskEnd, Turn, of_releases
 from twin.rehearsal.report import Law
 
 START = datetime(2026, 10, 5, 10, 0, tzinfo=UTC)
@@ -117,6 +117,25 @@ def test_weights_are_read_before_and_after_each_write(calls: list[Call], words: 
     if words:
         assert words in (law.worst or "")
         assert "ModifyRule by function:ReleasesShiftWeights" in (law.who or "")
+
+
+def moved(call: Call, state: str, execution: str = "one") -> Move:
+    """The machine enters a state just after a call."""
+    return Move(call.number, execution, state)
+
+
+def test_weights_are_read_back_before_the_machine_goes_on() -> None:
+    first, change, later = read(RULE), write(), read(RULE)
+    began = Move(first.number - 1, "one", "Shift weights")
+    for state, held in (("Look", False), ("Roll back", True), ("Shift weights", True)):
+        moves = [began, moved(change, state)]
+        law = measured("weights_before_tasks", calls=[first, change, later], moves=moves)
+        assert law.held is held, state
+        assert held or "was not read back before the state Look" in (law.worst or "")
+    in_time = [began, moved(later, "Look")]
+    assert measured("weights_before_tasks", calls=[first, change, later], moves=in_time).held is True
+    two = [began, Move(first.number - 1, "two", "Shift weights"), moved(change, "Look")]
+    assert measured("weights_before_tasks", calls=[first, change, later], moves=two).held is True
 
 
 def test_default_rules_are_read_as_rules_and_written_as_listeners() -> None:

@@ -172,7 +172,7 @@ class Rehearsal:
 
     def _release_evidence(self, baked: Sequence[bakes.Bake], calls: Sequence[Call]) -> ReleaseEvidence:
         seen = self.releases
-        return ReleaseEvidence(baked, calls, seen.ends, seen.turns, seen.written_by_others())
+        return ReleaseEvidence(baked, calls, seen.ends, seen.turns, seen.moves, seen.written_by_others())
 
     def _verdict(self, judged: Sequence[reports.Law], unexpected: list[str], unfinished: list[str]) -> reports.Verdict:
         if any(law.held is False for law in judged if law.name != "every_outcome" or not unfinished):

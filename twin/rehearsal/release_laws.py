@@ -12,17 +12,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from twin.kernel.api import Call
 from twin.rehearsal.bakes import Bake
 from twin.rehearsal.laws import iso, short
-from twin.rehearsal.release_observer import TaskEnd, Turn, of_releases
+from twin.rehearsal.release_observer import OURS, Move, TaskEnd, Turn, of_releases
 from twin.rehearsal.report import Law
 
 _WRITES = {"ModifyRule": "RuleArn", "ModifyListener": "ListenerArn"}
 _READS = ("DescribeRules", "DescribeListeners")
+_FAILING = "Roll back"
 _ENDS_TASKS = frozenset({"DeleteTaskSet", "UpdateTaskSet", "StopTask", "DeleteService", "UpdateService"})
 
 
@@ -39,6 +41,7 @@ class ReleaseEvidence:
     calls: Sequence[Call]
     ends: Sequence[TaskEnd]
     turns: Sequence[Turn]
+    moves: Sequence[Move] = ()
     others: frozenset[str] = frozenset()
 
 
@@ -62,7 +65,7 @@ def weights_before_tasks(evidence: ReleaseEvidence) -> Law:
         worst = max(heavy, key=lambda end: end.weight)
         text = f"task {short(worst.task)[:8]} stopped while its target group had weight {worst.weight}"
         return Law(name=name, held=False, worst=text, when=iso(worst.at), who=str(worst.cause))
-    for call, words in _unread(evidence.calls):
+    for call, words in _unread(evidence.calls, evidence.moves):
         return Law(name=name, held=False, worst=words, when=iso(call.at), who=str(call))
     text = f"{_count(len(evidence.ends), 'task')} stopped, all without weight; {_count(len(writes), 'write')} read back"
     return Law(name=name, held=True, worst=text)
@@ -73,16 +76,18 @@ def _is_write(call: Call) -> bool:
     return call.operation in _WRITES and call.error is None and call.caller.kind == "function" and of_releases(call)
 
 
-def _unread(calls: Sequence[Call]) -> Iterator[tuple[Call, str]]:
-    """Writes of rules that were not read before, or not read back before the next write or the next end of tasks."""
+def _unread(calls: Sequence[Call], moves: Sequence[Move]) -> Iterator[tuple[Call, str]]:
+    """Writes of rules that were not read before, or not read back before the next write, the next end of tasks, and
+    the next state of the machine."""
     fresh: set[str] = set()
     written: dict[str, Call] = {}
-    for call in calls:
-        if not of_releases(call) or call.caller.kind != "function" or call.error is not None:
-            continue
+    for call in _of_functions(calls):
         if call.operation in _READS:
             read = _read(call)
             fresh |= read
+            for rule in sorted(read & set(written)):
+                if state := _went_on(written[rule], call, moves):
+                    yield written[rule], f"{short(rule)} was not read back before the state {state}"
             written = {rule: write for rule, write in written.items() if rule not in read}
         elif call.operation in _WRITES:
             rule = str(call.params[_WRITES[call.operation]])
@@ -97,6 +102,35 @@ def _unread(calls: Sequence[Call]) -> Iterator[tuple[Call, str]]:
             yield write, f"{short(rule)} was not read back before {call.operation}"
     for rule, write in written.items():
         yield write, f"{short(rule)} was never read back"
+
+
+def _of_functions(calls: Sequence[Call]) -> Iterator[Call]:
+    """Calls that functions of releases made themselves, with success."""
+    return (call for call in calls if call.caller.kind == "function" and call.error is None and of_releases(call))
+
+
+def _went_on(write: Call, read: Call, moves: Sequence[Move]) -> str | None:
+    """The state that the machine went on to between a write and the read after it.
+
+    None too if the function failed (which leads to "Roll back"), and where two executions were in its state at once:
+    whose write it was cannot be told then.
+    """
+    at = state_of(write.caller.name)
+    present: dict[str, str] = {}
+    for move in moves:
+        if move.number >= read.number:
+            break
+        if move.number < write.number:
+            present[move.execution] = move.state
+        elif [execution for execution, state in present.items() if state == at] == [move.execution]:
+            return None if move.state in (at, _FAILING) else move.state
+    return None
+
+
+def state_of(function: str) -> str:
+    """The state that invokes a function: `ReleasesShiftWeights` is called by "Shift weights"."""
+    words = re.findall(r"[A-Z][a-z]*", function.removeprefix(OURS))
+    return " ".join(words).capitalize()
 
 
 def _read(call: Call) -> set[str]:

@@ -14,7 +14,7 @@ from twin.rehearsal.exposures import Exposures
 if TYPE_CHECKING:
     from twin.world import World
 
-_OURS = "Releases"
+OURS = "Releases"
 """Logical ids of the functions that work on releases begin so."""
 
 
@@ -22,7 +22,7 @@ def of_releases(call: Call | None) -> bool:
     """Whether a function or machine of releases made the call, or AWS made it because of theirs."""
     while call is not None:
         caller = call.caller
-        if caller.kind == "function" and caller.name.startswith(_OURS):
+        if caller.kind == "function" and caller.name.startswith(OURS):
             return True
         if caller.kind == "machine" and caller.name == MACHINE:
             return True
@@ -59,6 +59,15 @@ class Turn:
         return self.status.startswith("ROLLBACK_")
 
 
+@dataclass(frozen=True)
+class Move:
+    """An execution of the machine entered a state, after so many API calls."""
+
+    number: int
+    execution: str
+    state: str
+
+
 class ReleaseObserver:
     """Watches a settled world from its start on.
 
@@ -67,6 +76,7 @@ class ReleaseObserver:
         ends: tasks that stopped because of Caretaker's work on releases.
         turns: statuses of native deployments, in order.
         looked: ARNs of the executions that came to look at a release.
+        moves: states that executions of the machine entered, in order.
     """
 
     def __init__(self, world: World) -> None:
@@ -75,6 +85,7 @@ class ReleaseObserver:
         self.ends: list[TaskEnd] = []
         self.turns: list[Turn] = []
         self.looked: set[str] = set()
+        self.moves: list[Move] = []
         self._writers: dict[str, str] = {}
         world.kernel.listeners.append(self._noted)
 
@@ -86,8 +97,11 @@ class ReleaseObserver:
             self.turns.append(Turn(entry.at, service, deployment, str(entry.data["status"])))
         elif entry.kind == "rule.weights":
             self._writers[str(entry.data["rule"])] = str(entry.data["origin"])
-        elif entry.kind == "state.entered" and (entry.data["machine"], entry.data["state"]) == (MACHINE, LOOKING):
-            self.looked.add(str(entry.data["execution"]))
+        elif entry.kind == "state.entered" and entry.data["machine"] == MACHINE:
+            execution, state = str(entry.data["execution"]), str(entry.data["state"])
+            self.moves.append(Move(len(self._world.kernel.calls), execution, state))
+            if state == LOOKING:
+                self.looked.add(execution)
 
     def written_by_others(self) -> frozenset[str]:
         """Rules whose weights a person, or somebody's pipeline, wrote last. What ECS writes is nobody else's act."""
