@@ -41,10 +41,14 @@ def judged(desk: Desk, release: Release, policy: ReleasePolicy) -> Verdict | Non
     """The verdict on what is known by now; None before the canary was meant to have traffic."""
     if release.started is None or desk.now <= release.started:
         return None
-    known = evidence.collect(release, desk.now, policy.slow_over)
-    shifts = evidence.plain_shifts(known.shifts)
-    if shifts != release.notes.get("shifts"):
-        desk.records.update(release.id, notes={**release.notes, "shifts": shifts})
+    # The line of slow answers is drawn once, from the time before the release.
+    line = policy.slow_over or release.notes.get("slow_over")
+    known = evidence.collect(release, desk.now, line)
+    notes = {**release.notes, "shifts": evidence.plain_shifts(known.shifts)}
+    if known.slow_over is not None:
+        notes["slow_over"] = known.slow_over
+    if notes != release.notes:
+        desk.records.update(release.id, notes=notes)
     signs, whole = desks.signs(release), desks.whole_of(release)
     found = phases.cases(known.minutes, known.history, release.started, whole, desk.now, signs)
     verdict = phases.judged(found, desks.rules_for(release, policy), _phases(release))

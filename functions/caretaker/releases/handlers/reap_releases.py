@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     reaper = Reaper(Records(table(settings.table_name)), settings, clock.event_time(event))
     detail = event.get("detail") or {}
     if detail.get("executionArn"):
-        return {"done": [reaper.look_after(RECOVERY.sub("", detail["name"]))]}
+        return {"done": [reaper.look_after(RECOVERY.sub("", detail["name"]), detail.get("input"))]}
     return {"done": [reaper.take(entry) for entry in reaper.records.list() if entry.due <= reaper.now]}
 
 
@@ -53,11 +53,15 @@ class Reaper:
             self.records.forget(entry.id)
         return f"{entry.id}: past"
 
-    def look_after(self, name: str) -> str:
-        """A release that should be running: leave it if it is, else start what ends it."""
+    def look_after(self, name: str, given: str | None = None) -> str:
+        """A release that should be running: leave it if it is, else start what ends it.
+
+        Args:
+            given: input of an execution that ended, as its event tells it.
+        """
         release = self.records.find(name)
         if release is None:
-            return f"{name}: not in the table"
+            return self._unopened(name, given)
         last = stepfunctions.describe(self.machine, name)
         for number in range(1, MAX_RECOVERIES + 1):
             if last is not None and last["status"] == "RUNNING":
@@ -73,6 +77,17 @@ class Reaper:
             last = following
         self._page(release)
         return self._renewed(release, "given up", REMIND)
+
+    def _unopened(self, name: str, given: str | None) -> str:
+        """An execution that was cut short before it opened its release: the same once more, since nothing was done."""
+        if not given:
+            return f"{name}: not in the table"
+        text = json.dumps({**json.loads(given), "entry": "undo"}, sort_keys=True)
+        for number in range(1, MAX_RECOVERIES + 1):
+            if stepfunctions.describe(self.machine, f"{name}-undo-{number}") is None:
+                stepfunctions.start(self.machine, f"{name}-undo-{number}", text)
+                return f"{name}-undo-{number} started, since no release was opened"
+        return f"{name}: {MAX_RECOVERIES} executions opened no release"
 
     def _start(self, release: Release, number: int, last: Mapping[str, Any] | None) -> str:
         name = f"{release.id}-undo-{number}"
