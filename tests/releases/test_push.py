@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from caretaker.releases.push import BadPush, alike, concerned, read, repository_of, revised, runs
 
-EVENT = json.loads((Path(__file__).parent / "ecr-image-push.json").read_text(encoding="utf-8"))
+EVENT = json.loads((Path(__file__).resolve().parents[2] / "events" / "ecr-image-push.json").read_text(encoding="utf-8"))
 DIGEST = EVENT["detail"]["image-digest"]
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/web"
 
