@@ -41,7 +41,6 @@ EXPRESS = {
     "alarms_roll_back": True,
 }
 OWNER = Caller("operator", "express")
-STEP = 30.0
 
 
 @dataclass(frozen=True)
@@ -115,15 +114,12 @@ def _fields(path: Path) -> dict[str, Any]:
 
 
 def run(loaded: LoadedWorld, seed: int, *, alarmed: bool = False) -> Met:
-    """One run, until its release is over."""
+    """One run, to its end."""
     planned = from_world(loaded.spec, loaded.folder, loaded.where)
     with Rehearsal(loaded, planned, seed=seed) as rehearsal:
         if alarmed:
             _put_alarm(rehearsal)
-        elapsed, quiet = 0.0, False
-        while not quiet and elapsed < loaded.spec.until and not _over(rehearsal.releases.exposures.seen):
-            elapsed += STEP
-            quiet = rehearsal.world.run(elapsed)
+        rehearsal.run()
         return met(rehearsal.releases.exposures.seen)
 
 
@@ -134,11 +130,6 @@ def _put_alarm(rehearsal: Rehearsal) -> None:
     members = alarm(ALARM, balanced.load_balancer, [balanced.alternate], "worst")
     members["Metrics"][-1]["Expression"] = "FILL(rate0, 0)"
     world.gateway.call("cloudwatch", "PutMetricAlarm", members, OWNER)
-
-
-def _over(seen: Sequence[Exposure]) -> bool:
-    """Whether a bad release has lost its weight."""
-    return bool(seen) and seen[-1].bad_at is not None and seen[-1].zero_at is not None
 
 
 def met(seen: Sequence[Exposure]) -> Met:

@@ -26,6 +26,20 @@ class Mistake:
 
 
 MISTAKES = {
+    "weights are not read back": Mistake(
+        "shift.py",
+        "    after = _read_back(rules, canary, baseline, plans)\n    return Shifted(",
+        "    after = before\n    return Shifted(",
+        "release_drive_bad",
+        ("weights_before_tasks",),
+    ),
+    "weights are not taken back": Mistake(
+        "drive_back.py",
+        "    shift.shift(rules, release.canary_group, release.baseline_group, was=0.0",
+        "    return\n    shift.shift(rules, release.canary_group, release.baseline_group, was=0.0",
+        "release_drive_bad",
+        ("weights_before_tasks", "weights_settled"),
+    ),
     "no verdict counts as a good one": Mistake(
         "next_step.py",
         '        outcome = "inconclusive"\n        words = f"the deployment ended before enough was seen',
