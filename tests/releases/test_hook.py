@@ -273,10 +273,16 @@ def calls(release: Release | None, count: int, limits: Limits = LIMITS) -> list[
 
 
 @pytest.mark.parametrize(("on_error", "last"), [("fail", "FAILED"), ("succeed", "SUCCEEDED")])
-@pytest.mark.parametrize("release", [None, RELEASE, replace(RELEASE, status="closed", outcome="failed")])
+@pytest.mark.parametrize("release", [None, replace(RELEASE, status="closed", outcome="failed")])
 def test_a_record_in_which_nothing_happens_ends_by_policy_at_the_limit(release: Any, on_error: Any, last: str) -> None:
     statuses = calls(release, 100, Limits(600, on_error))
     assert statuses == ["IN_PROGRESS"] * (600 // CALL_BACK) + [last]
+
+
+def test_an_open_release_may_be_quiet_between_its_looks() -> None:
+    for gate in (60, 600, 900):
+        assert calls(RELEASE, 100, Limits(gate, "fail")) == ["IN_PROGRESS"] * (900 // CALL_BACK) + ["FAILED"]
+    assert calls(RELEASE, 100, Limits(1200, "fail")) == ["IN_PROGRESS"] * (1200 // CALL_BACK) + ["FAILED"]
 
 
 def test_a_wait_for_a_person_does_not_end_by_itself() -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ GATED = (PRE, POST)
 """The stages at which the gate stands: what `caretaker gate install` attaches the hook to."""
 CALL_BACK = 30
 """Seconds until ECS asks again."""
+QUIET = 900
+"""Seconds for which an open release may show nothing new: three of the longest pauses between its looks."""
 _OURS = "caretaker"
 _LEFT_ALONE = ("planned", "ignored")
 _ROLLS_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
@@ -94,6 +96,7 @@ class Answer:
         reason: why, for the log.
         waited: how far the record is, and what was waited since it got there.
         trouble: it is a wait that has to end: `Limits` apply. A wait for a person has not.
+        least: seconds that it may last in any case.
         start: the machine has to be started for this deployment.
     """
 
@@ -101,6 +104,7 @@ class Answer:
     reason: str
     waited: Waited = Waited()
     trouble: bool = False
+    least: int = 0
     start: bool = False
 
 
@@ -253,10 +257,11 @@ def _undecided(request: Request, release: Release) -> Answer:
     if release.open and (release.decision == "hold" or asked):
         text = release.decision_reason if release.decision == "hold" else "the plan waits to be approved"
         return Answer("IN_PROGRESS", text, Waited("person"))
-    text = f"undecided after {release.looks} looks"
-    if not release.open:
-        text = f"the release ended as {release.outcome} without a decision: {release.reason}"
-    return _wait(request, f"{release.status}/{release.looks}", text)
+    mark = f"{release.status}/{release.looks}"
+    if release.open:
+        return replace(_wait(request, mark, f"undecided after {release.looks} looks"), least=QUIET)
+    text = f"the release ended as {release.outcome} without a decision: {release.reason}"
+    return _wait(request, mark, text)
 
 
 def _wait(request: Request, mark: str, reason: str, *, start: bool = False) -> Answer:
@@ -280,7 +285,7 @@ def limits(policy: ReleasePolicy) -> Limits:
 
 def bounded(answer: Answer, limits: Limits) -> Answer:
     """The answer, or once trouble has lasted for the limit what policy says."""
-    if not answer.trouble or answer.waited.seconds < limits.gate:
+    if not answer.trouble or answer.waited.seconds < max(limits.gate, answer.least):
         return answer
     status: HookStatus = "SUCCEEDED" if limits.on_error == "succeed" else "FAILED"
     text = f"nothing new in {answer.waited.seconds} s; policy's on_error is {limits.on_error}: {answer.reason}"
