@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from rehearsals import mutations, shipped
+from rehearsals import ROOT, mutations, rehearsed, shipped
+from test_release_crashes import BAD, small
 
+from twin.rehearsal.loading import world_of
 from twin.rehearsal.report import Report
 
 STOPPED = ["release_watch_bad", "release_watch_slow", "release_watch_dead", "release_watch_late"]
-LEFT_ALONE = ["release_watch_good", "release_watch_observe", "release_watch_rollback", "release_watch_two"]
+LEFT_ALONE = [
+    "release_watch_good",
+    "release_watch_observe",
+    "release_watch_reset",
+    "release_watch_rollback",
+    "release_watch_sticky",
+    "release_watch_two",
+]
 
 
 def outcome_event(report: Report) -> dict[str, object]:
@@ -52,3 +61,14 @@ def test_an_outcome_says_what_a_pipeline_can_fail_on() -> None:
 def test_too_little_traffic_names_the_sample_that_it_takes() -> None:
     report = shipped("release_watch_little")
     assert "canary requests" in str(report.executions[0].reason)
+
+
+def test_a_revision_that_was_rolled_back_is_baked_again_when_a_person_deploys_it_again() -> None:
+    document = small(BAD)
+    again = {**document["actors"][-1], "at": "+12m"}
+    document["actors"].append({**again, "params": {**again["params"], "forceNewDeployment": True}})
+    report = rehearsed(world_of(document, "again", ROOT / "events", "again"))
+    assert [each.outcome for each in report.executions] == ["rolled_back", "rolled_back"]
+    first, second = (event["detail"]["plan"] for event in report.events)
+    assert not [line for line in first if "was rolled back at" in line]
+    assert [line for line in second if "was rolled back at" in line]

@@ -143,7 +143,7 @@ def _promoted(release: Release, verdict: Verdict | None) -> Step:
     elif verdict.action is Action.PROMOTE:
         outcome, words = "promoted", verdict.reason
     else:
-        needs = "; ".join(verdict.needs)
+        needs = "; ".join(need for need in verdict.needs if need != verdict.reason)
         outcome = "inconclusive"
         words = f"the deployment ended before enough was seen: {verdict.reason}" + (f"; {needs}" if needs else "")
     if release.mode == "observe":
