@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from cli.frame import Frame
 from cli.main import run
+from cli.watch import Watch
 from twin.kernel.api import Caller
 from twin.kernel.kernel import Entry
 from twin.rehearsal.events import from_world
@@ -19,18 +22,30 @@ WORLD = Path(__file__).resolve().parents[2] / "worlds" / "release_watch_approve.
 ANN = Caller("operator", "ann")
 
 
-def answered(monkeypatch: pytest.MonkeyPatch, *commands: list[str]) -> tuple[Release, list[int]]:
-    """The world's release, with these commands given a minute after it asked; and their exit codes."""
+@dataclass
+class Answered:
+    """What became of the release; exit codes of the commands; what the view showed before and after them."""
+
+    release: Release
+    codes: list[int]
+    frames: list[Frame]
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, *commands: list[str]) -> Answered:
+    """The world's release, with these commands given a minute after it asked."""
     loaded = load_world(WORLD)
     codes: list[int] = []
+    frames: list[Frame] = []
     with Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where)) as rehearsal:
         world = rehearsal.world
+        watch = Watch(rehearsal)
         key, secret = world.gateway.credentials(ANN)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
         def act() -> None:
+            frames.append(watch.frame())
             codes.extend(run(command) for command in commands)
 
         def noted(entry: Entry) -> None:
@@ -39,16 +54,18 @@ def answered(monkeypatch: pytest.MonkeyPatch, *commands: list[str]) -> tuple[Rel
 
         world.kernel.listeners.append(noted)
         rehearsal.run()
+        frames.append(watch.frame())
         [release] = rehearsal.report(0.0).releases
-    return release, codes
+    return Answered(release, codes, frames)
 
 
 def test_an_approved_rollback_is_done(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     id_ = "bake-release"
-    release, codes = answered(
+    found = answered(
         monkeypatch, ["releases"], ["approve", id_, "--by", "ann"], ["reject", id_, "--by", "bob"], ["releases", id_]
     )
-    assert codes == [0, 0, 2, 0]
+    release = found.release
+    assert found.codes == [0, 0, 2, 0]
     said = capsys.readouterr()
     assert "waits for caretaker approve or reject until" in said.out
     assert re.search(r"approved: bake-release-[0-9a-f]{16}-1 of web", said.out)
@@ -59,11 +76,24 @@ def test_an_approved_rollback_is_done(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert release.seconds_to_zero > 60
     assert release.evidence[-1].log_against >= release.evidence[-1].line
     assert len(release.evidence) == release.looks
+    [before], [after] = (frame.releases for frame in found.frames)
+    assert (before.service, before.way, before.share, before.word, before.running) == (
+        "web",
+        "watch",
+        0.05,
+        "roll back",
+        True,
+    )
+    assert [name for name, _, _ in before.counts] == ["5xx", "4xx", "slow"]
+    assert len(before.points) >= 2
+    assert before.points[-1][1] >= before.line > 0
+    assert (after.share, after.word, after.running) == (0.0, "rolled_back", False)
 
 
 def test_a_rejected_one_is_not(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    release, codes = answered(monkeypatch, ["reject", "bake-release", "--by", "ann", "--why", "the load test runs"])
-    assert codes == [0]
+    found = answered(monkeypatch, ["reject", "bake-release", "--by", "ann", "--why", "the load test runs"])
+    release = found.release
+    assert found.codes == [0]
     assert release.outcome == "planned"
     assert "reject" in (release.reason or "")
     assert release.done == []
