@@ -91,7 +91,8 @@ def _action_style(action: str) -> str:
 def _asked(release: Release) -> list[RenderableType]:
     approval = release.approval
     if approval is None:
-        return []
+        held = release.open and release.way == "gate" and release.decision == "hold"
+        return [Text("held: caretaker approve promotes it, reject rolls it back", style="bold magenta")] if held else []
     if approval.answer:
         return [Text(f"{approval.answer} by {approval.by}" if approval.by else approval.answer, style="magenta")]
     until = f"waits for caretaker approve or reject until {_moment(approval.expires)}"

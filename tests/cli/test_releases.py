@@ -53,6 +53,11 @@ def test_running_bakes_have_counts_evidence_and_what_is_needed(
     assert "\x1b[" not in text
 
 
+def test_what_the_gate_holds_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with world(monkeypatch, replace(RUNNING, decision="hold"), looks=2):
+        assert "held: caretaker approve promotes it, reject rolls it back" in said(capsys, "releases")
+
+
 def test_releases_of_one_service_or_cluster(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
