@@ -10,7 +10,7 @@ from twin.ecs.model import Cluster, Service, TaskDefinition
 from twin.ecs.native import revisions
 from twin.ecs.operations.common import Params, at_most, included, invalid, missing, tags_of
 from twin.ecs.operations.releases import DESCRIBE_LIMIT, ReleaseOperations
-from twin.ecs.operations.services import _UPDATE
+from twin.ecs.operations.services import UPDATE
 from twin.errors import AwsError, Unmodelled
 from twin.kernel.api import Call, operation
 
@@ -209,7 +209,7 @@ class ExpressOperations(ReleaseOperations):
             shown.pop("resolvedConfiguration", None)
         return {**shown, "ecsManagedResources": describe.managed_resources(service.express)}
 
-    @operation("UpdateService", _UPDATE)
+    @operation("UpdateService", UPDATE)
     def update_service(self, params: Params, call: Call) -> Params:
         """Express services take a new task definition or desired count by it, and stay managed."""
         service = self.engine.store.find_service(self.engine.store.cluster(params.get("cluster")), params["service"])

@@ -43,7 +43,7 @@ _CREATE = [
     "propagateTags",
     "enableExecuteCommand",
 ]
-_UPDATE = [
+UPDATE = [
     "cluster",
     "service",
     "desiredCount",
@@ -284,7 +284,7 @@ class ServiceOperations(TaskOperations, Operations):
                 service.raw[name] = params[name]
 
     # --- updating ----------------------------------------------------------------------------------------------------
-    @operation("UpdateService", _UPDATE)
+    @operation("UpdateService", UPDATE)
     def update_service(self, params: Params, call: Call) -> Params:
         engine = self.engine
         cluster = engine.store.cluster(params.get("cluster"))
