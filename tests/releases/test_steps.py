@@ -19,7 +19,7 @@ from caretaker.releases.steps import (
     step_rules,
     told,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 STEPS = (0.05, 0.25, 1.0)
@@ -70,6 +70,7 @@ def test_shares_are_told_once_where_all_rules_agree() -> None:
 # --- the way back ----------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), shares), st.booleans(), st.booleans(), st.booleans())
 def test_tasks_never_go_while_a_rule_sends_them_requests(
     read: dict[str, float | None], force: bool, tasks: bool, primary: bool
@@ -83,6 +84,7 @@ def test_tasks_never_go_while_a_rule_sends_them_requests(
         assert serves
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), shares, min_size=1), st.booleans())
 def test_the_weights_of_others_are_overwritten_only_where_policy_says_so(
     read: dict[str, float | None], force: bool
