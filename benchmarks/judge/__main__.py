@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from caretaker import releases
 
 from benchmarks.judge import look, pages
 from benchmarks.judge.cells import (
@@ -86,11 +87,17 @@ def outage(share: float, base: float, disturbance: str, runs: int, seed: int) ->
     return cell, int(((found > 0) & (found <= WITHIN)).sum()), runs
 
 
+def code() -> str:
+    """A digest of the code that the figures depend on, so that none of older code are used again."""
+    sources = sorted([*Path(__file__).parent.rglob("*.py"), *Path(releases.__file__).parent.glob("*.py")])
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
 def kept(folder: Path | None, null: Cell, effects: Sequence[Cell], sizes: tuple[int, int, int]) -> Group:
     """The group's figures: from `folder`, if a former run with the same arguments left them there, or measured now."""
     if folder is None:
         return measure(null, effects, *sizes)
-    key = hashlib.sha256(repr((null, effects, sizes, RULES)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((null, effects, sizes, RULES, code())).encode()).hexdigest()[:16]
     path = folder / f"{key}.pickle"
     if path.exists():
         return cast(Group, pickle.loads(path.read_bytes()))

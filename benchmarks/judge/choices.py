@@ -9,7 +9,7 @@ after how many minutes (median, of those found), at a false-rollback rate of at 
   beginning, a line of its own for each of three streams (alpha / 3);
 - its bets exchanged for the judge's 12;
 - and with a part of the capital kept for later bets;
-- and with one line for the mean of the streams' wealths, 5xx having 0.45 of the capital: the judge.
+- and with the line of 5xx among streams that share one capital, of which it has 0.45: the judge's.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def main() -> int:
         good = rows_of(Cell(rpm, base, "none", 0.05, "independent"))
         lines.append((f"{rpm:,} rpm, {base:.1%}, {effect}", *row(bad, 0)))
         lines.append((f"the same from minute {LATE}", *row(turning_bad(good, bad), LATE)))
-    print("| release | textbook | 12 bets | and later bets | and one line |")
+    print("| release | textbook | 12 bets | and later bets | and its line |")
     print("| --- | --- | --- | --- | --- |")
     for line in lines:
         print("| " + " | ".join(line) + " |")

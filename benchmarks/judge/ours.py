@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numba
 import numpy as np
 from caretaker.releases import checks, dispersion, sample, sequential
-from caretaker.releases.counting import Counted
+from caretaker.releases.counting import SMALL_GAP, Counted
 from caretaker.releases.model import Rules, StreamName
 from caretaker.releases.sample import RARER, low_rate, requests_to_find
 from caretaker.releases.sequential import Bets, better_than, worse_than
@@ -227,21 +227,37 @@ def _pair(shown: Shown, stream: Counted) -> tuple[Floats, Floats, Floats, Floats
     return requests * whole, errors * whole, early_requests * early_whole, early_errors * early_whole, arrival
 
 
-def stream_rows(runs: Runs, stream: Counted) -> Rows:
-    """The rows of one stream, or of the good answers."""
+def stream_rows(runs: Runs, stream: StreamName, side: Literal["against", "in favour"] = "against") -> Rows:
+    """The rows of one stream; minutes with a small gap count as `caretaker.releases.counting.Bound` has it."""
     units = _units(runs.zones.requests, runs.zones.counted(stream), PAST, RULES.settle)
     n_c, x_c, early_n_c, early_x_c, arrival_c = _pair(runs.canary, stream)
     n_b, x_b, early_n_b, early_x_b, arrival_b = _pair(runs.baseline, stream)
     rows = np.stack([n_c, x_c, n_b, x_b, units], axis=-1)
     early = np.stack([early_n_c, early_x_c, early_n_b, early_x_b, units], axis=-1)
-    if stream != "good":
-        rows[:, : RULES.streams[stream].warm_up, :4] = 0
-        early[:, : RULES.streams[stream].warm_up, :4] = 0
     partly = np.any(rows != early, axis=-1)
-    done = np.maximum(arrival_c, arrival_b)
-    if runs.cell.disturbance == "missing":
-        done = np.broadcast_to(np.arange(1, HORIZON + 1), partly.shape) + partly
+    look = np.broadcast_to(np.arange(1, HORIZON + 1), partly.shape)
+    done = look + partly if runs.cell.disturbance == "missing" else np.maximum(arrival_c, arrival_b)
+    if stream != "slow":
+        gaps = tuple(_gap(shown) for shown in (runs.canary, runs.baseline))
+        bounded = gaps[0][1] & gaps[1][1] & ((gaps[0][0] > 0) | (gaps[1][0] > 0))
+        asked = [_seen(shown.requests)[0] for shown in (runs.canary, runs.baseline)]
+        wrong = [_seen(shown.errors[stream])[0] for shown in (runs.canary, runs.baseline)]
+        wrong[side == "against"] += gaps[side == "against"][0]
+        settled = np.stack([asked[0], wrong[0], asked[1], wrong[1], units], axis=-1)
+        rows = np.where(bounded[..., None], settled, rows)
+        done = np.where(bounded, look + RULES.settle, done)
+    warm = RULES.streams[stream].warm_up
+    rows[:, :warm, :4] = 0
+    early[:, :warm, :4] = 0
     return Rows(rows, done, early, partly)
+
+
+def _gap(shown: Shown) -> tuple[Floats, Bools]:
+    """Requests without an answer by status, for good, and whether they are few enough to be bounded."""
+    parts = (shown.good, shown.errors["5xx"], shown.errors["4xx"])
+    requests = _seen(shown.requests)[0]
+    gap = requests - sum(_seen(part)[0] for part in parts)
+    return gap, (requests > 0) & (gap >= 0) & (gap <= SMALL_GAP * requests)
 
 
 def _settled(*columns: Floats) -> Rows:
@@ -330,8 +346,8 @@ def judge_runs(runs: Runs) -> Judged:
     wealth = {name: _plain(rows.against(worse_than(RULES.streams[name].tolerated))) for name, rows in streams.items()}
     against = np.log(checked + sum(rule.capital * wealth[name] for name, rule in RULES.streams.items()))
     favour = [
-        rows.in_favour(better_than(RULES.streams[name].bad), HOUR, RULES.streams[name].ignorable)
-        for name, rows in streams.items()
+        stream_rows(runs, name, "in favour").in_favour(better_than(rule.bad), HOUR, rule.ignorable)
+        for name, rule in RULES.streams.items()
     ]
     promoted = np.min(favour, axis=0) >= -math.log(RULES.alpha_promote)
     promoted &= against[:, HOUR - 1] < -math.log(RULES.alpha) / 2
@@ -353,7 +369,7 @@ def _no_hold(runs: Runs) -> Bools:
     """Runs of which no check stands in the way of a promotion after an hour."""
     settled = HOUR - RULES.settle
     both = ((_seen(runs.canary.requests)[0] > 0) & (_seen(runs.baseline.requests)[0] > 0))[:, :settled]
-    left_out = ((is_open(runs.canary) | is_open(runs.baseline))[:, :settled] & both).sum(1)
+    left_out = (~(_gap(runs.canary)[1] & _gap(runs.baseline)[1])[:, :settled] & both).sum(1)
     accounts = left_out <= np.maximum(2, checks.MANY_LEFT_OUT * both.sum(1))
     share = share_rows(runs)
     rows = share.rows[:, :settled]

@@ -65,7 +65,8 @@ class Results:
 
 def statements(results: Results) -> list[Statement]:
     """Every promise, with its figure."""
-    return [*_false_rollbacks(results), _promises(results), _outages(results), _false_promotions(results), results.look]
+    rollbacks, promotions = _false_rollbacks(results), _false_promotions(results)
+    return [*rollbacks, _promises(results), _outages(results), *promotions, results.look]
 
 
 def _false_rollbacks(results: Results) -> Iterator[Statement]:
@@ -110,17 +111,20 @@ def _outages(results: Results) -> Statement:
     return Statement(words, bound >= 0.99)
 
 
-def _false_promotions(results: Results) -> Statement:
+def _false_promotions(results: Results) -> Iterator[Statement]:
     bad = [one for one in results.of(OURS) if one.cell.is_bad]
-    if not bad:
-        return Statement("false promotions: no cell with a bad release", True)
-    worst = max(bad, key=lambda one: one.promoted)
-    bound = max(lower_bound(one.promotions, one.runs, len(bad)) for one in bad)
-    words = (
-        f"bad releases promoted (3 times the base or more, and 0.25 % or more): {len(bad)} cells, "
-        f"worst {worst.promoted:.2%} ({worst.cell.name}), corrected lower bound {bound:.2%}, limit 1.0%"
-    )
-    return Statement(words, bound <= 0.01)
+    for disturbance in DISTURBANCES:
+        cells = [one for one in bad if one.cell.disturbance == disturbance]
+        if not cells:
+            continue
+        worst = max(cells, key=lambda one: one.promoted)
+        bound = max(lower_bound(one.promotions, one.runs, len(bad)) for one in cells)
+        limit = 0.05 if disturbance == "bursts" else 0.01
+        words = (
+            f"bad releases promoted (3 times the base or more, and 0.25 % or more), {disturbance}: {len(cells)} cells, "
+            f"worst {worst.promoted:.2%} ({worst.cell.name}), its corrected lower bound {bound:.2%}, limit {limit:.1%}"
+        )
+        yield Statement(words, bound <= limit)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -24,8 +24,14 @@ def arm(requests: int, errors: int = 0, errors_4xx: int = 0, slow: int = 0, **mo
 
 
 def minute(index: int, canary: Arm, baseline: Arm, weight: float | None = None) -> Minute:
-    """The release's minute `index`; a negative one is history."""
-    return Minute(STARTED + index * MINUTE, canary, baseline, weight)
+    """The release's minute `index`; a negative one is history. Its baseline is spread evenly over two zones."""
+    return Minute(STARTED + index * MINUTE, canary, baseline, weight, halves(baseline))
+
+
+def halves(whole: Arm) -> tuple[Zone, ...]:
+    """Two zones that make up a target group, as alike as can be."""
+    counts = (whole.requests or 0, whole.errors_5xx, whole.errors_4xx, whole.timed, whole.slow)
+    return (Zone(*(count // 2 for count in counts)), Zone(*(count - count // 2 for count in counts)))
 
 
 def release(arms: Iterable[tuple[Arm, Arm]], weight: float | None = None) -> list[Minute]:

@@ -62,7 +62,8 @@ def beside_the_past(
 
 def drift_factor(history: Sequence[Minute], stream: StreamName) -> float:
     """How much more the stream's errors moved between blocks of `BLOCK` minutes than by chance; at least 1."""
-    counts = [pair(merged([m.baseline for m in history[at : at + BLOCK]]), stream) for at in range(0, WINDOW, BLOCK)]
+    latest = history[-WINDOW:]
+    counts = [pair(merged([m.baseline for m in latest[at : at + BLOCK]]), stream) for at in range(0, WINDOW, BLOCK)]
     return burst_factor(*zone_scatter([requests for requests, _ in counts], [errors for _, errors in counts]))
 
 

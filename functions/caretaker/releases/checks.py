@@ -9,13 +9,14 @@ stand in the way of a promotion and nothing more.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from caretaker.releases.before import pasts
-from caretaker.releases.counting import Row, fold, index_of, is_settled, totals, units
-from caretaker.releases.model import Basis, Check, Minute, Rules, Signs
+from caretaker.releases.counting import SMALL_GAP, Row, fold, index_of, is_settled, totals, units, zones_known
+from caretaker.releases.dispersion import UNSEEN
+from caretaker.releases.model import Arm, Basis, Check, Minute, Rules, Signs
 from caretaker.releases.sequential import Bets, log_mixture, log_wealth, spread, worse_than
 
 ANY_WORSE = worse_than(1.0)
@@ -23,7 +24,7 @@ FAILING = spread(0.9, (0.03,), (1.0,))
 TOO_FEW = spread(0.5, (0.02, 0.15), (0.7, 0.3))
 TOO_MANY = spread(2.0, (4.0,), (1.0,))
 BALANCER_WORSE = worse_than(2.0)
-MANY_LEFT_OUT = 0.2
+MANY_LEFT_OUT = 0.1
 MINUTE_CAP = 4.0
 """Canary requests that a minute without a datapoint counts as at most: one lost datapoint is no dead canary."""
 
@@ -109,7 +110,7 @@ def accounts(
         known = [arm for arm in control if arm.requests]
         if m.canary.requests and known:
             asked += 1
-            open_canary, open_baseline = not m.canary.whole, not any(arm.whole for arm in known)
+            open_canary, open_baseline = not accounted(m.canary), not any(accounted(arm) for arm in known)
             canary += open_canary
             baseline += open_baseline
             left_out += open_canary or open_baseline
@@ -118,6 +119,35 @@ def accounts(
         f"(canary {canary}, baseline {baseline})"
     )
     return Check("accounts", "hold" if left_out > max(2, MANY_LEFT_OUT * asked) else "none", words)
+
+
+def seen(minutes: Sequence[Minute], span: Span, bake: int) -> Check:
+    """Whether the latest settled minutes, as many as a bake has, were seen as those before: silence is no health."""
+    known = [m for m in minutes if comparable(m)]
+    settled = span.look - span.settle
+    if settled <= bake:
+        return Check("seen", "none", "too early to tell whether the metrics go on")
+    recent = sum(m.canary.requests or 0 for m in known if index_of(m.start, span.started) >= settled - bake)
+    usual = sum(m.canary.requests or 0 for m in known) * bake / settled
+    words = f"{recent:,} canary requests with a control in the last {bake} settled minutes, {usual:,.0f} are usual"
+    return Check("seen", "hold" if not recent or recent < usual / 4 else "none", words)
+
+
+def bursts(minutes: Iterable[Minute]) -> Check:
+    """Whether the burst factor could be read from the baseline's zones."""
+    if zones_known(minutes):
+        return Check("bursts", "none", "how errors come in bursts is read from the baseline's Availability Zones")
+    return Check("bursts", "none", f"no two Availability Zones seen: errors count as if in bursts of {UNSEEN:g}")
+
+
+def comparable(minute: Minute) -> bool:
+    """Whether both arms had requests of which nearly all answers are accounted for."""
+    return accounted(minute.canary) and accounted(minute.baseline)
+
+
+def accounted(arm: Arm) -> bool:
+    """Whether an arm had requests, and nearly all of them an answer by status."""
+    return bool(arm.requests) and 0 <= arm.gap <= SMALL_GAP * (arm.requests or 0)
 
 
 def share(minutes: Sequence[Minute], started: datetime, look: int, line: float) -> Check:
@@ -220,6 +250,8 @@ def all_checks(
     return (
         success(minutes, Span(started, now, look, rules.settle), unit),
         connections(settled, started, look),
+        seen(settled, Span(started, now, look, rules.settle), rules.bake),
+        bursts((*history, *minutes)),
         accounts(settled, started, pasts(history, started, rules.patience) if basis == "before" else None),
         share(settled, started, look, -math.log(rules.alpha)),
         unhealthy(minutes, rules.fatal_unhealthy),

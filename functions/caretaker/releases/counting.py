@@ -8,10 +8,11 @@ slow requests and their number come in one datapoint and need no such proof. Min
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from caretaker.releases.dispersion import WINDOW, rolling_units, zone_scatter
+from caretaker.releases.dispersion import UNSEEN, WINDOW, rolling_units, zone_scatter
 from caretaker.releases.model import Arm, Minute, StreamName
 from caretaker.releases.sequential import LATE_EVERY, Bets, earned, null_price, paid
 
@@ -24,6 +25,10 @@ ZONE_COUNTS: dict[Counted, tuple[str, str]] = {
     "good": ("requests", "good"),
 }
 """The fields of `Zone` that hold the requests, and those of them that are counted."""
+
+
+SMALL_GAP = 0.05
+"""The part of an arm's requests in a minute that may lack an answer by status; with more the minute is left out."""
 
 
 class Row(NamedTuple):
@@ -58,16 +63,25 @@ def pair(arm: Arm, stream: Counted) -> tuple[int, int]:
         return arm.timed, arm.slow
     if not arm.whole:
         return 0, 0
-    requests = arm.requests or 0
+    return arm.requests or 0, errors_of(arm, stream)
+
+
+def errors_of(arm: Arm, stream: Counted) -> int:
+    """What an arm has of the answers that a stream counts."""
     if stream == "5xx":
-        return requests, arm.errors_5xx
-    return requests, arm.errors_4xx if stream == "4xx" else arm.good
+        return arm.errors_5xx
+    return arm.errors_4xx if stream == "4xx" else arm.good
 
 
 def units(
     minutes: Sequence[Minute], history: Sequence[Minute], stream: Counted, started: datetime, settle: int, until: int
 ) -> list[float]:
-    """1/phi of the stream for each minute of the release up to index `until` (exclusive), from the baseline's zones."""
+    """1/phi of the stream for each minute of the release up to index `until` (exclusive), from the baseline's zones.
+
+    Where no two zones were ever seen, errors are taken to come in bursts of `UNSEEN`.
+    """
+    if not zones_known((*history, *minutes)):
+        return [1 / UNSEEN] * until
     first = WINDOW + settle
     scatter = [0.0] * (first + until)
     errors = [0.0] * (first + until)
@@ -78,14 +92,59 @@ def units(
     return rolling_units(scatter, errors, first, settle)
 
 
+def zones_known(minutes: Iterable[Minute]) -> bool:
+    """Whether any minute shows the baseline in two zones, so that it can be told how its errors scatter."""
+    return any(sum(zone.requests > 0 for zone in minute.zones) >= 2 for minute in minutes)
+
+
 def minute_scatter(minute: Minute, stream: Counted) -> tuple[float, float]:
     """`zone_scatter` of the baseline's zones in one minute."""
     of, bad = ZONE_COUNTS[stream]
     return zone_scatter([getattr(zone, of) for zone in minute.zones], [getattr(zone, bad) for zone in minute.zones])
 
 
-def rows_of(minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float]) -> list[Row]:
-    """The rows of one stream: minutes in which both arms had requests and are known for sure."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What becomes of minutes that have settled and still hold a few requests without an answer by status.
+
+    Such a request may have been bad or not. Each side of the judge takes it as the other side would: `against` counts
+    it as an error of the baseline and not of the canary, `in favour` as an error of the canary and not of the baseline.
+    So the evidence is never more than it would be if all were known.
+
+    Attributes:
+        side: whose evidence is made.
+        now: the time of the look.
+        settle: minutes after which metrics have arrived.
+    """
+
+    side: Literal["against", "in favour"]
+    now: datetime
+    settle: int
+
+    def row(self, minute: Minute, stream: Counted, started: datetime, unit: Sequence[float]) -> Row | None:
+        """The minute's row, or None if it is not settled or holds too many such requests."""
+        canary, baseline = minute.canary, minute.baseline
+        if not (canary.requests and baseline.requests and is_settled(minute, self.now, self.settle)):
+            return None
+        if not all(0 <= arm.gap <= SMALL_GAP * (arm.requests or 0) for arm in (canary, baseline)):
+            return None
+        of_canary, of_baseline = (canary.gap, 0) if self.side == "in favour" else (0, baseline.gap)
+        index = index_of(minute.start, started)
+        canary_errors = errors_of(canary, stream) + of_canary
+        return Row(
+            index,
+            canary.requests,
+            canary_errors,
+            baseline.requests,
+            errors_of(baseline, stream) + of_baseline,
+            unit[index],
+        )
+
+
+def rows_of(
+    minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float], bound: Bound | None = None
+) -> list[Row]:
+    """The rows of one stream: minutes in which both arms had requests and are known for sure, or within a bound."""
     rows = []
     for minute in minutes:
         canary_requests, canary_errors = pair(minute.canary, stream)
@@ -93,6 +152,10 @@ def rows_of(minutes: Iterable[Minute], stream: Counted, started: datetime, unit:
         if canary_requests and baseline_requests:
             index = index_of(minute.start, started)
             rows.append(Row(index, canary_requests, canary_errors, baseline_requests, baseline_errors, unit[index]))
+        elif bound is not None and stream != "slow":
+            row = bound.row(minute, stream, started, unit)
+            if row is not None:
+                rows.append(row)
     return rows
 
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from caretaker.releases.before import beside_the_past, drift_factor, widened
 from caretaker.releases.checks import all_checks
-from caretaker.releases.counting import MINUTE, fold, minute_scatter, pair, rows_of, totals, units
+from caretaker.releases.counting import MINUTE, Bound, fold, minute_scatter, pair, rows_of, totals, units
 from caretaker.releases.dispersion import cautious_factor
 from caretaker.releases.model import (
     Action,
@@ -60,9 +60,11 @@ class Case:
 
     def __post_init__(self) -> None:
         """ValueError names what is out of order."""
+        if self.started.tzinfo is None or self.now.tzinfo is None:
+            raise ValueError(f"started and now must have a time zone, not {self.started} and {self.now}")
         for name, minutes in (("history", self.history), ("minutes", self.minutes)):
             for earlier, later in itertools.pairwise(minutes):
-                if earlier.start >= later.start:
+                if later.start - earlier.start < MINUTE:
                     raise ValueError(f"{name}: {later.start.isoformat()} comes after {earlier.start.isoformat()}")
         if self.history and self.history[-1].start >= self.started:
             raise ValueError(f"history: {self.history[-1].start.isoformat()} is not before {self.started.isoformat()}")
@@ -111,12 +113,15 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
     if case.basis == "before":
         drift = 1 / drift_factor(case.history, name)
         unit = [min(one, drift) for one in unit]
-    rows = [row for row in rows_of(case.minutes, name, case.started, unit) if row.minute >= rule.warm_up]
+    rows, cautious = (
+        [row for row in rows_of(case.minutes, name, case.started, unit, bound) if row.minute >= rule.warm_up]
+        for bound in (Bound("against", case.now, rules.settle), Bound("in favour", case.now, rules.settle))
+    )
     worse, better = worse_than(rule.tolerated), better_than(rule.bad)
     canary_requests, canary_errors = int(sum(row[1] for row in rows)), int(sum(row[2] for row in rows))
     baseline_requests, baseline_errors = int(sum(row[3] for row in rows)), int(sum(row[4] for row in rows))
-    good = sum((row.canary_requests - row.canary_errors) * row.unit for row in rows)
-    bad = sum(row.canary_errors * row.unit for row in rows)
+    good = sum((row.canary_requests - row.canary_errors) * row.unit for row in cautious)
+    bad = sum(row.canary_errors * row.unit for row in cautious)
     rare = log_rarity(good + bad, bad, 1.0, rule.ignorable, [part * rule.ignorable for part in RARER])
     ratio = odds(canary_errors, canary_requests, baseline_errors, baseline_requests)
     return StreamFinding(
@@ -127,7 +132,7 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
         baseline_requests=baseline_requests,
         ratio=ratio,
         log_against=log_wealth(fold(rows, worse, case.look), worse.log_prior),
-        log_for=acquittal(totals(fold(rows, better, case.look)), better.log_prior, rare),
+        log_for=acquittal(totals(fold(cautious, better, case.look)), better.log_prior, rare),
         phi=1 / unit[-1],
         words=against(name, canary_errors, canary_requests, baseline_errors, baseline_requests, ratio, case.basis),
     )

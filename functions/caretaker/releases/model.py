@@ -55,6 +55,11 @@ class Arm:
     unhealthy: int | None = None
 
     @property
+    def gap(self) -> int:
+        """Requests without an answer by status: late datapoints, or requests that no target answered."""
+        return (self.requests or 0) - self.good - self.errors_4xx - self.errors_5xx
+
+    @property
     def whole(self) -> bool:
         """Whether every answer is accounted for: the counts by status add up to the requests.
 

@@ -94,6 +94,8 @@ def _span(minutes: float) -> str:
 
 def announce(traffic: Traffic, rules: Rules, ratios: tuple[float, ...] = (2.0, 3.0, 5.0)) -> tuple[Need, ...]:
     """What it will take to convict a release of each ratio in each stream, and to promote a good one."""
+    if not 0 < traffic.share < 1:
+        raise ValueError(f"share must be between 0 and 1, not {traffic.share:g}")
     needs = []
     for name, rule in rules.streams.items():
         base, phi = traffic.base_rates.get(name, 0.0), traffic.phi.get(name, 1.0)

@@ -36,6 +36,8 @@ def against(
 ) -> str:
     """ "5xx 41 of 3,020 against 22 of 57,400: 35 times the odds"."""
     before = " in the time before" if basis == "before" else ""
+    if not canary_requests:
+        return f"{name}: no minute yet in which both the canary and its control{before} had requests"
     canary = f"{canary_errors:,} of {canary_requests:,}"
     return f"{name} {canary} against {baseline_errors:,} of {baseline_requests:,}{before}: {times(ratio)}"
 
