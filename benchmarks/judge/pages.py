@@ -139,7 +139,7 @@ def _name(judge: str) -> str:
 
 def _saved(figure: Any, path: Path) -> None:
     figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, dpi=160)
     plt.close(figure)
 
 
@@ -150,7 +150,15 @@ def _false_rollbacks(results: Results, path: Path) -> None:
     for row, judge in enumerate(reversed(list(LABELS))):
         shares = np.array([one.rolled_back for one in results.of(judge) if one.cell.is_null])
         heights = row + rng.uniform(-0.28, 0.28, shares.size)
-        axes.scatter(np.maximum(shares, 1e-4), heights, s=5, alpha=0.5, color=ACCENT if judge == OURS else PLAIN, lw=0)
+        axes.scatter(
+            np.maximum(shares, 1e-4),
+            heights,
+            s=5,
+            alpha=0.5,
+            color=ACCENT if judge == OURS else PLAIN,
+            lw=0,
+            rasterized=True,
+        )
     axes.axvline(0.01, color=ACCENT, lw=0.8, ls="--")
     axes.text(0.0105, len(LABELS) - 0.45, "1 %", color=ACCENT)
     axes.set_xscale("log")

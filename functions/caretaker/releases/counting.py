@@ -121,8 +121,12 @@ class Bound:
     now: datetime
     settle: int
 
-    def row(self, minute: Minute, stream: Counted, started: datetime, unit: Sequence[float]) -> Row | None:
-        """The minute's row, or None if it is not settled or holds too many such requests."""
+    def rows(self, minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float]) -> list[Row]:
+        """The rows of the minutes among `minutes`, all of them with a gap, that are settled and within the bound."""
+        found = [self._row(minute, stream, started, unit) for minute in minutes] if stream != "slow" else []
+        return [row for row in found if row is not None]
+
+    def _row(self, minute: Minute, stream: Counted, started: datetime, unit: Sequence[float]) -> Row | None:
         canary, baseline = minute.canary, minute.baseline
         if not (canary.requests and baseline.requests and is_settled(minute, self.now, self.settle)):
             return None
@@ -141,10 +145,8 @@ class Bound:
         )
 
 
-def rows_of(
-    minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float], bound: Bound | None = None
-) -> list[Row]:
-    """The rows of one stream: minutes in which both arms had requests and are known for sure, or within a bound."""
+def rows_of(minutes: Iterable[Minute], stream: Counted, started: datetime, unit: Sequence[float]) -> list[Row]:
+    """The rows of one stream: minutes in which both arms had requests and are known for sure."""
     rows = []
     for minute in minutes:
         canary_requests, canary_errors = pair(minute.canary, stream)
@@ -152,10 +154,6 @@ def rows_of(
         if canary_requests and baseline_requests:
             index = index_of(minute.start, started)
             rows.append(Row(index, canary_requests, canary_errors, baseline_requests, baseline_errors, unit[index]))
-        elif bound is not None and stream != "slow":
-            row = bound.row(minute, stream, started, unit)
-            if row is not None:
-                rows.append(row)
     return rows
 
 

@@ -113,8 +113,10 @@ def _stream(case: Case, rules: Rules, name: StreamName, rule: StreamRule) -> Str
     if case.basis == "before":
         drift = 1 / drift_factor(case.history, name)
         unit = [min(one, drift) for one in unit]
+    known = rows_of(case.minutes, name, case.started, unit)
+    gaps = [minute for minute in case.minutes if minute.canary.gap or minute.baseline.gap]
     rows, cautious = (
-        [row for row in rows_of(case.minutes, name, case.started, unit, bound) if row.minute >= rule.warm_up]
+        [row for row in (*known, *bound.rows(gaps, name, case.started, unit)) if row.minute >= rule.warm_up]
         for bound in (Bound("against", case.now, rules.settle), Bound("in favour", case.now, rules.settle))
     )
     worse, better = worse_than(rule.tolerated), better_than(rule.bad)
