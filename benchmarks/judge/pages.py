@@ -195,9 +195,8 @@ def _errors(results: Results, path: Path) -> None:
         own = [one for one in results.duels if one.rival == name and one.alpha is not None]
         ratios = np.array([(one.errors_ours + 0.5) / (one.errors_theirs + 0.5) for one in own])
         heights = row + rng.uniform(-0.28, 0.28, ratios.size)
-        axes.scatter(
-            ratios, heights, s=5, alpha=0.5, lw=0, c=[ACCENT if one.outcome == "more" else PLAIN for one in own]
-        )
+        colours = [ACCENT if one.outcome == "more" else PLAIN for one in own]
+        axes.scatter(ratios, heights, s=5, alpha=0.5, lw=0, c=colours, rasterized=True)
     axes.axvline(1, color="black", lw=0.7)
     axes.set_xscale("log")
     axes.set_yticks(range(len(names)), [_name(name) for name in reversed(names)])
