@@ -27,7 +27,7 @@ class Account:
     def call(self, service: str, method: str, /, **request: Any) -> dict[str, Any]:
         """Make one API call. Raises WorldError (one line for the person) where AWS refuses or cannot be reached."""
         try:
-            client: Any = boto3.client(cast(Any, service), endpoint_url=self.endpoint_url, config=_CONFIG)
+            client: Any = boto3.Session().client(cast(Any, service), endpoint_url=self.endpoint_url, config=_CONFIG)
             answer: dict[str, Any] = getattr(client, method)(**request)
         except ClientError as error:
             detail = error.response.get("Error", {})

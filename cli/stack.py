@@ -57,6 +57,6 @@ class Stack:
 
     def _client(self, service: str) -> Any:
         try:
-            return boto3.client(cast(Any, service), endpoint_url=self._endpoint_url, config=_CONFIG)
+            return boto3.Session().client(cast(Any, service), endpoint_url=self._endpoint_url, config=_CONFIG)
         except BotoCoreError as error:
             raise WorldError(f"AWS: {error}") from None
