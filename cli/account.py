@@ -26,8 +26,8 @@ class Account:
 
     def call(self, service: str, method: str, /, **request: Any) -> dict[str, Any]:
         """Make one API call. Raises WorldError (one line for the person) where AWS refuses or cannot be reached."""
+        client = self.client(service)
         try:
-            client: Any = boto3.Session().client(cast(Any, service), endpoint_url=self.endpoint_url, config=_CONFIG)
             answer: dict[str, Any] = getattr(client, method)(**request)
         except ClientError as error:
             detail = error.response.get("Error", {})
@@ -35,6 +35,13 @@ class Account:
         except BotoCoreError as error:
             raise WorldError(f"AWS: {error}") from None
         return answer
+
+    def client(self, service: str) -> Any:
+        """A client of one of AWS's services, with the credentials of now. WorldError where no Region is set."""
+        try:
+            return boto3.Session().client(cast(Any, service), endpoint_url=self.endpoint_url, config=_CONFIG)
+        except BotoCoreError as error:
+            raise WorldError(f"AWS: {error}") from None
 
     def outputs(self, stack: str) -> dict[str, str]:
         """The outputs of the stack in which Caretaker is deployed."""

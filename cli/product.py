@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
-if str(FUNCTIONS) not in sys.path:
-    sys.path.append(str(FUNCTIONS))
-
-from caretaker.aws.errors import (  # noqa: E402
+from caretaker.aws.errors import (
     AwsFailure,
     ConditionFailed,
     TokenGone,
     call,
 )
-from caretaker.releases.record import (  # noqa: E402
+from caretaker.releases.record import (
     Approval,
     Look,
     Records,
@@ -23,12 +16,11 @@ from caretaker.releases.record import (  # noqa: E402
     ReleaseClosed,
     ReleaseMissing,
 )
-from caretaker.releases.words import odds, times, to_one  # noqa: E402
-from caretaker.runtime.clock import iso  # noqa: E402
-from caretaker.runtime.table import Table  # noqa: E402
+from caretaker.releases.words import odds, times, to_one
+from caretaker.runtime.clock import iso
+from caretaker.runtime.table import Table
 
 __all__ = [
-    "FUNCTIONS",
     "Approval",
     "AwsFailure",
     "ConditionFailed",

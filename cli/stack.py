@@ -6,17 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from cli.account import Account
 from cli.product import AwsFailure, Records, Table, call
 from twin.errors import WorldError
-
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 
 
 @contextmanager
@@ -40,23 +36,17 @@ class Stack:
 
     def __init__(self, name: str, endpoint_url: str | None = None) -> None:
         self.name = name
-        self._endpoint_url = endpoint_url
+        self._account = Account(endpoint_url)
 
     @cached_property
     def records(self) -> Records:
         """The record of releases. WorldError if there is no such stack, or it is not Caretaker's."""
-        table = Account(self._endpoint_url).outputs(self.name).get("TableName")
+        table = self._account.outputs(self.name).get("TableName")
         if not table:
             raise WorldError(f"stack {self.name} has no output TableName: it is not Caretaker")
-        return Records(Table(table, self._client("dynamodb")))
+        return Records(Table(table, self._account.client("dynamodb")))
 
     def answer(self, token: str, output: Mapping[str, Any]) -> None:
         """Answer a task token. TokenGone when its task waits no longer."""
         text = json.dumps(output, sort_keys=True)
-        call(self._client("stepfunctions").send_task_success, taskToken=token, output=text)
-
-    def _client(self, service: str) -> Any:
-        try:
-            return boto3.Session().client(cast(Any, service), endpoint_url=self._endpoint_url, config=_CONFIG)
-        except BotoCoreError as error:
-            raise WorldError(f"AWS: {error}") from None
+        call(self._account.client("stepfunctions").send_task_success, taskToken=token, output=text)

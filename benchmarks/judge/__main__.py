@@ -32,6 +32,7 @@ from benchmarks.judge.cells import (
     REQUESTS,
     SHARES,
     Cell,
+    Disturbance,
     effects,
     full_grid,
     quick_grid,
@@ -80,9 +81,9 @@ def chosen(options: argparse.Namespace) -> list[Cell]:
     return list(dict.fromkeys(cells))
 
 
-def outage(share: float, base: float, disturbance: str, runs: int, seed: int) -> tuple[Cell, int, int]:
+def outage(share: float, base: float, disturbance: Disturbance, runs: int, seed: int) -> tuple[Cell, int, int]:
     """An outage at 3 canary requests a minute: the runs that are found within 10 minutes."""
-    cell = Cell(CANARY_REQUESTS / share, base, OUTAGE, share, disturbance)  # type: ignore[arg-type]
+    cell = Cell(CANARY_REQUESTS / share, base, OUTAGE, share, disturbance)
     found = judge_runs(simulate(cell, runs, seed)).calls(RULES.alpha).rollback
     return cell, int(((found > 0) & (found <= WITHIN)).sum()), runs
 

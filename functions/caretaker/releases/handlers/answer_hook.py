@@ -83,5 +83,6 @@ def _limits(event: Mapping[str, Any]) -> Limits:
         loaded = policy_source.load(_table(settings), settings.policy_path, cluster, [service])
     except Exception:  # noqa: BLE001  # as above
         logging.logger().exception("policy cannot be read either")
+        logging.count("GateError")
         return UNKNOWN
     return hook.limits(loaded.releases.service(service))
