@@ -69,7 +69,7 @@ class Resource:
         vpc: id of the VPC it lies in; empty where it has none.
         name: as people know it.
         tags: its tags; None when they were not read.
-        facts: what a deletion must compare or needs: e.g. `listener`, `priority`, `default` of a rule, `load_balancer` of
+        facts: what a deletion must compare or needs: `listener`, `priority`, `default` of a rule, `load_balancer` of
             a listener, `protected` of a load balancer, `stored_bytes` of a log group.
     """
 
