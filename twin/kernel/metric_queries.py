@@ -126,7 +126,7 @@ def series_of(store: MetricStore, query: Query, start: int, end: float) -> Serie
     """One metric's statistic, by the beginning of each period; periods are counted from `start`."""
     assert query.metric is not None
     compute = statistic(query.stat)
-    made = {stamp: compute(point) for stamp, point in store.periods(query.metric, start, end, query.period)}
+    made = {stamp: point.told(compute) for stamp, point in store.periods(query.metric, start, end, query.period)}
     return {stamp: value for stamp, value in made.items() if value is not None}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,7 +66,7 @@ class Point:
     (CloudWatch user guide, "Percentiles": not for sets unless the count is 1 or minimum and maximum are equal).
     """
 
-    __slots__ = ("_count", "_exact", "_high", "_low", "_spreads", "_total", "_values")
+    __slots__ = ("_count", "_exact", "_high", "_low", "_spreads", "_told", "_total", "_values")
 
     def __init__(self) -> None:
         self._count = self._total = 0.0
@@ -74,8 +74,10 @@ class Point:
         self._values: dict[float, float] = {}
         self._spreads: list[Spread] = []
         self._exact = True
+        self._told: dict[Hashable, float | None] = {}
 
     def add(self, report: Sample | Spread) -> None:
+        self._told.clear()
         if not isinstance(report, Sample):
             self._spreads.append(report)
             return
@@ -89,6 +91,7 @@ class Point:
 
     def absorb(self, other: Point) -> None:
         """Add all of `other`."""
+        self._told.clear()
         other._draw()
         self._draw()
         self._count += other._count
@@ -100,6 +103,8 @@ class Point:
 
     def _draw(self) -> None:
         """Let the spreads show their values."""
+        if not self._spreads:
+            return
         spreads, self._spreads = self._spreads, []
         for spread in spreads:
             for value, count in spread.values().items():
@@ -107,6 +112,12 @@ class Point:
                 self._count += count
                 self._total += value * count
                 self._low, self._high = min(self._low, value), max(self._high, value)
+
+    def told(self, statistic: Callable[[Point], float | None]) -> float | None:
+        """What a statistic tells of this point. Kept until more comes: the same hours are asked for again and again."""
+        if statistic not in self._told:
+            self._told[statistic] = statistic(self)
+        return self._told[statistic]
 
     @property
     def count(self) -> float:
