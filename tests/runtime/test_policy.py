@@ -160,7 +160,7 @@ def test_names_that_policy_is_read_from(name: str, read: bool) -> None:
     assert policy_source.is_policy(PATH, name) is read
 
 
-KEYS = ["hosts", "releases", "mode", "budget", "lead", "surge", "steps", "bake", "slow_over", "x"]
+KEYS = ["hosts", "releases", "garbage", "mode", "budget", "lead", "surge", "steps", "bake", "slow_over", "cap", "x"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
@@ -175,6 +175,7 @@ def test_any_json_is_a_policy_or_one_line(document: Any) -> None:
     except BadPolicy as error:
         assert "\n" not in str(error)  # noqa: PT017
     else:
-        assert set(fields) == {"hosts", "releases"}
+        assert set(fields) == {"hosts", "releases", "garbage"}
         assert set(fields["hosts"]) <= {"mode", "budget", "lead", "surge"}
         assert set(fields["releases"]) <= {"mode", "steps", "bake", "slow_over"}
+        assert set(fields["garbage"]) <= {"mode", "cap"}

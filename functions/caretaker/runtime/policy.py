@@ -14,6 +14,8 @@ ReleaseMode = Literal["observe", "approve", "act"]
 Way = Literal["auto", "watch", "gate", "drive", "off"]
 OnInconclusive = Literal["hold", "extend", "raise", "roll_back"]
 OnError = Literal["fail", "succeed"]
+SweepMode = ReleaseMode
+Disposal = Literal["keep", "delete"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,67 @@ class ReleasePolicies:
         return self.services.get(name, self.cluster)
 
 
-_DURATIONS = frozenset({"lead", "ready_timeout", "drain_timeout", "retry_after", "approval_expires", "gate_limit"})
+@dataclass(frozen=True)
+class GarbagePolicy:
+    """What holds for what an Express service leaves behind.
+
+    Attributes:
+        mode: `observe` proves and reports, `approve` asks before it deletes, `act` deletes.
+        grace: how long a service has to be gone before anything of it counts as left behind: ECS itself deletes first.
+        apart: at least so long between the two observations that a deletion needs.
+        cap: the most that one sweep deletes, 1 to 1000; the rest is the next one's.
+        certificates, log_groups, task_definitions, clusters: whether these are deleted as well.
+        approval_expires: how long an approval is waited for.
+        keep: nothing of the service is ever deleted; a service's own document says so.
+    """
+
+    mode: SweepMode = "observe"
+    grace: timedelta = timedelta(seconds=3600)
+    apart: timedelta = timedelta(seconds=900)
+    cap: int = 50
+    certificates: Disposal = "delete"
+    log_groups: Disposal = "keep"
+    task_definitions: Disposal = "keep"
+    clusters: Disposal = "keep"
+    approval_expires: timedelta = timedelta(days=1)
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class GarbagePolicies:
+    """What holds for what the Express services of a cluster leave behind.
+
+    Attributes:
+        cluster: where a service has no policy of its own.
+        services: service name to what holds for it.
+    """
+
+    cluster: GarbagePolicy = field(default_factory=GarbagePolicy)
+    services: Mapping[str, GarbagePolicy] = field(default_factory=dict)
+
+    def service(self, name: str) -> GarbagePolicy:
+        """What holds for a service of the cluster (its name, not its ARN)."""
+        return self.services.get(name, self.cluster)
+
+    def overlay(self, service: str | None, fields: Mapping[str, Any]) -> GarbagePolicies:
+        """The policies with a checked document in force: of a service, or where `service` is None of all."""
+        if service is None:
+            return replace(self, cluster=replace(self.cluster, **_read(fields)))
+        return replace(self, services={**self.services, service: replace(self.service(service), **_read(fields))})
+
+
+_DURATIONS = frozenset(
+    {
+        "lead",
+        "ready_timeout",
+        "drain_timeout",
+        "retry_after",
+        "approval_expires",
+        "gate_limit",
+        "grace",
+        "apart",
+    }
+)
 MARGIN = 0.9
 """`tolerated` must be below this part of `bad`, or no sample tells the two apart."""
 

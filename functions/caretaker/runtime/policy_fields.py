@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from caretaker.runtime.policy import Mode, OnError, OnInconclusive, ReleaseMode, Standalone, Way, contradiction
+from caretaker.runtime.policy import (
+    Disposal,
+    Mode,
+    OnError,
+    OnInconclusive,
+    ReleaseMode,
+    Standalone,
+    SweepMode,
+    Way,
+    contradiction,
+)
 
 _DAY = 86_400
 _MINUTES = 1_440
@@ -91,11 +101,34 @@ class ServiceReleaseFields(ReleaseFields):
     on_push: PushFields | None = None
 
 
+class GarbageFields(_Strict):
+    """`garbage` of the defaults and of a cluster. See `GarbagePolicy` for their meaning."""
+
+    mode: SweepMode = "observe"
+    # ECS goes on deleting for some minutes after it has said INACTIVE; less would race with it.
+    grace: Annotated[int, Field(strict=True, ge=300, le=30 * _DAY)] = 3_600
+    apart: Annotated[int, Field(strict=True, ge=60, le=_DAY)] = 900
+    cap: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 50
+    certificates: Disposal = "delete"
+    log_groups: Disposal = "keep"
+    task_definitions: Disposal = "keep"
+    clusters: Disposal = "keep"
+    approval_expires: Annotated[int, Field(strict=True, ge=60, le=7 * _DAY)] = _DAY
+
+
+class ServiceGarbageFields(_Strict):
+    """`garbage` of a service: what its deletion may be followed by."""
+
+    mode: SweepMode = "observe"
+    keep: bool = False
+
+
 class Document(_Strict):
     """A document of the defaults or of a cluster."""
 
     hosts: HostFields = HostFields()
     releases: ReleaseFields = ReleaseFields()
+    garbage: GarbageFields = GarbageFields()
 
 
 class ServiceDocument(_Strict):
@@ -103,6 +136,7 @@ class ServiceDocument(_Strict):
 
     hosts: ServiceFields = ServiceFields()
     releases: ServiceReleaseFields = ServiceReleaseFields()
+    garbage: ServiceGarbageFields = ServiceGarbageFields()
 
 
 class BadPolicy(ValueError):
@@ -114,7 +148,7 @@ Fields = dict[str, dict[str, Any]]
 
 
 def check(path: str, name: str, text: str) -> Fields:
-    """The fields that a document sets, checked: `hosts` and `releases`. Raises `BadPolicy`.
+    """The fields that a document sets, checked: `hosts`, `releases` and `garbage`. Raises `BadPolicy`.
 
     Args:
         path: path of the policy parameters.
@@ -133,7 +167,7 @@ def check(path: str, name: str, text: str) -> Fields:
     releases = document.releases.model_dump(exclude_unset=True)
     if wrong := contradiction(releases):
         raise BadPolicy(f"{name}: releases.{wrong}")
-    return {"hosts": hosts, "releases": releases}
+    return {"hosts": hosts, "releases": releases, "garbage": document.garbage.model_dump(exclude_unset=True)}
 
 
 def _first(error: ValidationError) -> str:

@@ -5,9 +5,9 @@
     <path>/services/<cluster name>/<name>      for one service (or the hosts' section of a family of standalone tasks)
 
 A later document overrides an earlier one field by field. A document that cannot be used is refused: the last good one
-stays in force; where there never was one, its hosts and releases are only observed, since the refused document may have
-said just that. A missing document says nothing. Policy is read anew in every invocation: nobody should have to wait for
-a cache to see an off switch.
+stays in force; where there never was one, its hosts, releases and garbage are only observed, since the refused document
+may have said just that. A missing document says nothing. Policy is read anew in every invocation: nobody should have to
+wait for a cache to see an off switch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from caretaker.aws import ssm
 from caretaker.runtime import logging
 from caretaker.runtime.policy import (
+    GarbagePolicies,
     HostPolicy,
     ReleasePolicies,
     ReleasePolicy,
@@ -60,6 +61,7 @@ class Loaded:
     hosts: HostPolicy = field(default_factory=HostPolicy)
     releases: ReleasePolicies = field(default_factory=ReleasePolicies)
     refused: tuple[Refusal, ...] = ()
+    garbage: GarbagePolicies = field(default_factory=GarbagePolicies)
 
 
 def names_of(path: str, cluster: str, services: Iterable[str] = ()) -> list[str]:
@@ -103,6 +105,7 @@ def load(table: Table, path: str, cluster: str, services: Iterable[str] = ()) ->
             else overlay(loaded.hosts, fields["hosts"]),
             releases,
             (*loaded.refused, *(found for found in (refusal, unfit) if found)),
+            loaded.garbage.overlay(service, fields["garbage"]),
         )
     return loaded
 
@@ -148,7 +151,11 @@ def _instead(path: str, name: str, reason: str, kept: Item | None) -> tuple[Fiel
             refusal = Refusal(name, reason, "the last good document stays in force")
     if kept is None:
         service = name.startswith(f"{path}/services/")
-        fields = {"hosts": {"surge": False} if service else dict(_OBSERVE), "releases": dict(_OBSERVE)}
+        fields = {
+            "hosts": {"surge": False} if service else dict(_OBSERVE),
+            "releases": dict(_OBSERVE),
+            "garbage": dict(_OBSERVE),
+        }
         words = "no good one before it: observe" + (", and percents are not raised" if service else "")
         refusal = Refusal(name, reason, words)
     refuse(refusal)
