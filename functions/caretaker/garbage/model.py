@@ -95,6 +95,9 @@ class Reference:
         target: ARN of what it refers to.
         how: in words for a person, e.g. `forwards to it with weight 0`.
         owner: ARN of the service on whose behalf the referrer exists, where that is known; else empty.
+        part_of: ARN of the resource that the referrer is a part of and vanishes with: the group of a security group's
+            rule, the load balancer of a network interface that ELB made; empty where it stands alone. Whoever asks
+            whether a reference holds asks about `holder`.
     """
 
     source: str
@@ -102,6 +105,11 @@ class Reference:
     target: str
     how: str
     owner: str = ""
+    part_of: str = ""
+
+    @property
+    def holder(self) -> str:
+        return self.part_of or self.source
 
 
 class Read(StrEnum):
