@@ -14,15 +14,13 @@ import shutil
 import tempfile
 import traceback
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from twin.kernel.api import WORLD, Call, Caller
-from twin.kernel.gateway import Death
+from twin.kernel.api import WORLD, Call
 from twin.kernel.kernel import Entry
 from twin.rehearsal.events import from_world
 from twin.rehearsal.evidence import Snapshot
@@ -34,8 +32,6 @@ from twin.world import PROJECT, World
 HERE = Path(__file__).resolve().parent
 OLD = "i-0a1b2c3d4e5f60001"
 OTHER = "i-0a1b2c3d4e5f60002"
-OPERATOR = Caller("operator", "dora")
-READS = ("Describe", "List", "Get", "Query", "BatchGet")
 JOBS = 2
 
 SMALL: dict[str, Any] = {
@@ -342,127 +338,6 @@ def left_in_table(world: World) -> Iterator[str]:
             yield f"{pk} is still claimed"
         if sk == "WORK" and item["status"]["S"] != "closed":
             yield f"{pk} is not closed"
-
-
-# --- strikes ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Point:
-    """A call of a function: its nth of that operation."""
-
-    function: str
-    service: str
-    operation: str
-    nth: int
-    when: Literal["before", "after"]
-
-    @property
-    def changes(self) -> bool:
-        """Whether the call changes anything: a death before or after a mere look leaves the same behind."""
-        return not self.operation.startswith(READS)
-
-    def __str__(self) -> str:
-        return f"{self.function} {self.when} {self.service}:{self.operation} {self.nth}"
-
-
-Choice = Callable[[Point], bool]
-
-
-@dataclass
-class _Watch(Death):
-    """Sees every call of every function; strikes where `choose` says so, in a process of its own."""
-
-    function: str = "*"
-    service: str = "*"
-    operation: str = "*"
-    when: Literal["before", "after"] = "before"
-    strike: Callable[[Point], bool] = field(default=lambda point: False, compare=False)
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter, compare=False)
-
-    def concerns(self, caller: Caller, service: str, operation: str) -> bool:
-        key = (caller.name, service, operation)
-        self.counts[key] += 1
-        dies = self.strike(Point(*key, self.counts[key], self.when))
-        if dies:
-            self.nth = self.seen + 1
-        return dies
-
-
-def at_calls(strike: Callable[[Stage, Point], bool]) -> Strike:
-    """Ask `strike` just before and just after each call of a function; when it says True, the function dies there."""
-
-    def arm(stage: Stage) -> None:
-        for when in ("before", "after"):
-            stage.world.gateway.deaths.append(_Watch(when=when, strike=lambda point: strike(stage, point)))
-
-    return arm
-
-
-def deaths(choose: Choice) -> Strike:
-    """The function dies once, at each chosen call; whoever invoked it may invoke it again."""
-    return at_calls(lambda stage, point: choose(point) and stage.fork(f"dies: {point}"))
-
-
-def deaths_for_good(choose: Choice) -> Strike:
-    """The function dies at the chosen call, and then each time that it makes such a call."""
-
-    def strike(stage: Stage, point: Point) -> bool:
-        if stage.child:
-            return stage.label == f"dies for good: {point.function} {point.when} {point.service}:{point.operation}"
-        name = f"dies for good: {point.function} {point.when} {point.service}:{point.operation}"
-        return choose(point) and point.nth == 1 and stage.fork(name)
-
-    return at_calls(strike)
-
-
-def stops_at_calls(choose: Choice, hang: float = 0.0) -> Strike:
-    """The execution is stopped just before or after each chosen call; the function runs on, as Lambda lets it.
-
-    Args:
-        hang: simulated seconds for which the call hangs (a slow answer, or retries of the SDK); the function then goes
-            on in the middle of whatever the clean-up has done meanwhile.
-    """
-
-    def strike(stage: Stage, point: Point) -> bool:
-        words = f"stopped at: {point}" + (f", which takes {hang:g} s" if hang else "")
-        if choose(point) and stage.fork(words):
-            end_executions(stage.world, "stopped")
-            stage.world.gateway.sleep(hang)
-        return False
-
-    return at_calls(strike)
-
-
-def ends_at_states(how: Literal["stopped", "timed out"], delay: float = 0.0, only: str = "") -> Strike:
-    """The execution ends without a catch, `delay` seconds after it entered each state (or that one), each time."""
-
-    def arm(stage: Stage) -> None:
-        seen: Counter[str] = Counter()
-
-        def listen(entry: Entry) -> None:
-            if entry.kind != "state.entered" or stage.child:
-                return
-            state = str(entry.data["state"])
-            seen[state] += 1
-            label = f"{how} {delay:g} s after entering {state} {seen[state]}"
-            if only in ("", state) and stage.fork(label):
-                world = stage.world
-                world.kernel.scheduler.call_later(delay, lambda: end_executions(world, how), name="strike")
-
-        stage.world.kernel.listeners.append(listen)
-
-    return arm
-
-
-def end_executions(world: World, how: Literal["stopped", "timed out"]) -> None:
-    """End what runs: an operator stops it, or its TimeoutSeconds is over."""
-    for execution in [each for each in world.machines.executions if each.status == "RUNNING"]:
-        if how == "stopped":
-            params = {"executionArn": execution.arn, "error": "Stopped", "cause": "somebody had enough"}
-            world.gateway.call("stepfunctions", "StopExecution", params, OPERATOR)
-        else:
-            execution._time_out()
 
 
 def failures(results: list[Ended]) -> list[str]:

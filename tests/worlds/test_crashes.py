@@ -9,21 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_stage import (
-    JOBS,
-    Ended,
-    Point,
-    Stage,
-    Strike,
-    copied,
-    deaths,
-    deaths_for_good,
-    ends_at_states,
-    failures,
-    group,
-    small,
-    stops_at_calls,
-)
+from crash_stage import JOBS, Ended, Stage, Strike, copied, failures, group, small
+from strikes import Point, deaths, deaths_for_good, ends_at_states, stops_at_calls
 
 SAMPLE = {
     "HostsLaunchCapacity after autoscaling:LaunchInstances 1",

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_stage import OLD, Stage, Strike, copied, deaths, ends_at_states, small, stops_at_calls
+from crash_stage import OLD, Stage, Strike, copied, small
+from strikes import deaths, ends_at_states, stops_at_calls
 
 HOSTS = "functions/caretaker/hosts"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from bake_crashes import BAD, small
 from rehearsals import ROOT, mutations, rehearsed, shipped
-from test_release_crashes import BAD, small
 
 from twin.rehearsal.loading import world_of
 from twin.rehearsal.report import Report
@@ -64,7 +64,7 @@ def test_too_little_traffic_names_the_sample_that_it_takes() -> None:
 
 
 def test_a_revision_that_was_rolled_back_is_baked_again_when_a_person_deploys_it_again() -> None:
-    document = small(BAD)
+    document = small("watch", BAD)
     again = {**document["actors"][-1], "at": "+12m"}
     document["actors"].append({**again, "params": {**again["params"], "forceNewDeployment": True}})
     report = rehearsed(world_of(document, "again", ROOT / "events", "again"))
