@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from caretaker.aws import clients
+from caretaker.aws import clients, rates
 from caretaker.aws.errors import AwsFailure, Denied, Unavailable, call
+from caretaker.aws.listing import Listing
 from caretaker.aws.paging import MAX_PAGES, batches
 
 # CloudWatch API reference, GetMetricData: the limit of MetricDataQueries.
 _QUERIES = 500
 _OPERATION = "GetMetricData"
+
+# Without AlarmTypes only metric alarms are given (CloudWatch API: DescribeAlarms).
+DESCRIBE_ALARMS = Listing(
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch",
+    "describe_alarms",
+    ("MetricAlarms", "CompositeAlarms"),
+    rates.CLOUDWATCH_ALARMS,
+    tokens=(("NextToken", "NextToken"),),
+    fixed={"MaxRecords": 100, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]},
+)
 
 Series = dict[datetime, float]
 """Values by the beginning of their period."""

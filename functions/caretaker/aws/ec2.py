@@ -5,12 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from caretaker.aws import clients
+from caretaker.aws import clients, rates
 from caretaker.aws.errors import Missing, call
+from caretaker.aws.listing import Listing
 from caretaker.aws.paging import batched_pages, batches, pages
 
 # EC2 API reference: DescribeInstanceTypes takes at most 100; AWS advises small batches of ids for the others too.
 _IDS = 100
+_NEXT = (("NextToken", "NextToken"),)
+_PAGE = {"MaxResults": 1000}
+
+DESCRIBE_SECURITY_GROUPS = Listing(
+    "ec2:DescribeSecurityGroups", "ec2", "describe_security_groups", ("SecurityGroups",), rates.EC2, _NEXT, _PAGE
+)
+DESCRIBE_SECURITY_GROUP_RULES = Listing(
+    "ec2:DescribeSecurityGroupRules",
+    "ec2",
+    "describe_security_group_rules",
+    ("SecurityGroupRules",),
+    rates.EC2,
+    _NEXT,
+    _PAGE,
+)
+# Interfaces that AWS services manage may be hidden from a listing that does not ask for them (EC2 API:
+# IncludeManagedResources).
+DESCRIBE_NETWORK_INTERFACES = Listing(
+    "ec2:DescribeNetworkInterfaces",
+    "ec2",
+    "describe_network_interfaces",
+    ("NetworkInterfaces",),
+    rates.EC2,
+    _NEXT,
+    {**_PAGE, "IncludeManagedResources": True},
+)
 
 
 def describe_instances(instance_ids: Iterable[str]) -> list[dict[str, Any]]:

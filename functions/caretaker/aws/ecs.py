@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from caretaker.aws import clients
+from caretaker.aws import clients, rates
 from caretaker.aws.errors import call
+from caretaker.aws.listing import Listing, Rate
 from caretaker.aws.paging import Found, batches, failures, gather, pages
 
 # ECS API reference, the limit of each operation's list.
@@ -22,6 +23,70 @@ _DESCRIBE_REVISIONS = 20
 _PAGE = 100
 # Ids in one cluster query expression: far below any limit of its length.
 _FILTER_IDS = 25
+_GATEWAY_PAGE = 20
+
+
+def _listing(
+    operation: str,
+    method: str,
+    key: str,
+    rate: Rate,
+    *,
+    page: int = 0,
+    batch: tuple[str, int] = ("", 0),
+) -> Listing:
+    return Listing(
+        f"ecs:{operation}",
+        "ecs",
+        method,
+        (key,),
+        rate,
+        tokens=(("nextToken", "nextToken"),) if page else (),
+        fixed={"maxResults": page} if page else {},
+        batch=batch,
+    )
+
+
+LIST_CLUSTERS = _listing("ListClusters", "list_clusters", "clusterArns", rates.ECS_CLUSTERS, page=_PAGE)
+LIST_SERVICES = _listing("ListServices", "list_services", "serviceArns", rates.ECS_SERVICES, page=_PAGE)
+DESCRIBE_SERVICES = _listing(
+    "DescribeServices",
+    "describe_services",
+    "services",
+    rates.ECS_SERVICES,
+    batch=("services", _DESCRIBE_SERVICES),
+)
+DESCRIBE_EXPRESS_GATEWAY_SERVICE = _listing(
+    "DescribeExpressGatewayService", "describe_express_gateway_service", "service", rates.ECS_SERVICES
+)
+LIST_SERVICE_DEPLOYMENTS = _listing(
+    "ListServiceDeployments", "list_service_deployments", "serviceDeployments", rates.ECS_SERVICES, page=_PAGE
+)
+DESCRIBE_SERVICE_DEPLOYMENTS = _listing(
+    "DescribeServiceDeployments",
+    "describe_service_deployments",
+    "serviceDeployments",
+    rates.ECS_SERVICES,
+    batch=("serviceDeploymentArns", _DESCRIBE_DEPLOYMENTS),
+)
+DESCRIBE_SERVICE_REVISIONS = _listing(
+    "DescribeServiceRevisions",
+    "describe_service_revisions",
+    "serviceRevisions",
+    rates.ECS_SERVICES,
+    batch=("serviceRevisionArns", _DESCRIBE_REVISIONS),
+)
+LIST_TASKS = _listing("ListTasks", "list_tasks", "taskArns", rates.ECS_TASKS, page=_PAGE)
+DESCRIBE_TASKS = _listing("DescribeTasks", "describe_tasks", "tasks", rates.ECS_TASKS, batch=("tasks", _DESCRIBE_TASKS))
+LIST_GATEWAYS = _listing("ListGateways", "list_gateways", "gateways", rates.ECS_SERVICES, page=_GATEWAY_PAGE)
+DESCRIBE_GATEWAY = _listing("DescribeGateway", "describe_gateway", "gateway", rates.ECS_SERVICES)
+DESCRIBE_GATEWAY_RESOURCES = _listing(
+    "DescribeGatewayResources", "describe_gateway_resources", "gatewayResources", rates.ECS_SERVICES, page=_GATEWAY_PAGE
+)
+LIST_GATEWAY_ROUTES = _listing(
+    "ListGatewayRoutes", "list_gateway_routes", "gatewayRoutes", rates.ECS_SERVICES, page=_GATEWAY_PAGE
+)
+DESCRIBE_GATEWAY_ROUTE = _listing("DescribeGatewayRoute", "describe_gateway_route", "gatewayRoute", rates.ECS_SERVICES)
 
 
 def list_clusters() -> list[str]:
@@ -157,6 +222,19 @@ def describe_services(cluster: str, services: Iterable[str], include: Sequence[s
         cluster=cluster,
         **_include(include),
     )
+
+
+def express_services(cluster: str) -> list[str]:
+    """ARNs of a cluster's Express services; those that are being deleted are not listed."""
+    return pages(
+        clients.ecs().list_services, "serviceArns", cluster=cluster, maxResults=_PAGE, resourceManagementType="ECS"
+    )
+
+
+def express_service(arn: str) -> dict[str, Any]:
+    """An Express service. Raises `Missing` for one that ECS does not know (any more)."""
+    method = clients.client("ecs").describe_express_gateway_service
+    return dict(call(method, serviceArn=arn)["service"])
 
 
 def update_service(cluster: str, service: str, **changes: Any) -> dict[str, Any]:

@@ -5,13 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from caretaker.aws import clients
+from caretaker.aws import clients, rates
 from caretaker.aws.errors import call
+from caretaker.aws.listing import Listing
 from caretaker.aws.paging import batches, pages
 
 # ELB API reference: DescribeLoadBalancers takes 20 ARNs a call; the others name no limit, and get no more either.
 _ARNS = 20
 _PAGE = 400
+_NEXT = (("Marker", "NextMarker"),)
+_SIZE = {"PageSize": _PAGE}
+
+
+def _listing(operation: str, method: str, key: str, *, paged: bool = True, batch: tuple[str, int] = ("", 0)) -> Listing:
+    return Listing(
+        f"elasticloadbalancing:{operation}",
+        "elbv2",
+        method,
+        (key,),
+        rates.ELB,
+        tokens=_NEXT if paged else (),
+        fixed=_SIZE if paged else {},
+        batch=batch,
+    )
+
+
+DESCRIBE_LOAD_BALANCERS = _listing("DescribeLoadBalancers", "describe_load_balancers", "LoadBalancers")
+DESCRIBE_LISTENERS = _listing("DescribeListeners", "describe_listeners", "Listeners")
+DESCRIBE_RULES = _listing("DescribeRules", "describe_rules", "Rules")
+DESCRIBE_LISTENER_CERTIFICATES = _listing(
+    "DescribeListenerCertificates", "describe_listener_certificates", "Certificates"
+)
+DESCRIBE_TARGET_GROUPS = _listing("DescribeTargetGroups", "describe_target_groups", "TargetGroups")
+DESCRIBE_TARGET_HEALTH = _listing(
+    "DescribeTargetHealth", "describe_target_health", "TargetHealthDescriptions", paged=False
+)
+DESCRIBE_TAGS = _listing("DescribeTags", "describe_tags", "TagDescriptions", paged=False, batch=("ResourceArns", _ARNS))
+DESCRIBE_LOAD_BALANCER_ATTRIBUTES = _listing(
+    "DescribeLoadBalancerAttributes", "describe_load_balancer_attributes", "Attributes", paged=False
+)
 
 
 def describe_load_balancers(arns: Iterable[str]) -> list[dict[str, Any]]:
