@@ -1,0 +1,374 @@
+"""The record of sweeps: what is swept, what was proven, what was done about each resource, and who sweeps which VPC.
+
+    SWEEP#<id> / SWEEP            the sweep
+    SWEEP#<id> / STEP#<number>    an act: planned, intended before its call with its proof, and what became of it
+    VPC#<vpc> / SWEEP             the VPC: number of its latest sweep, the open one, the lock and its lease
+    SWEEPS / <id>                 the index
+
+A sweep's id is the name of its execution and derives from its VPC and number, so that events, however often they come,
+open one sweep. Every change of an open sweep is conditional on its being open, and every intent on the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from caretaker.aws.errors import ConditionFailed
+from caretaker.garbage.sweep import (
+    ACT_FIELDS,
+    OVER,
+    SWEEP_FIELDS,
+    Act,
+    Entry,
+    Ground,
+    Outcome,
+    Sweep,
+    act_from,
+    act_item,
+    act_value,
+    ground_from,
+    plain_value,
+    sweep_from,
+    sweep_item,
+)
+from caretaker.runtime.clock import iso, parse
+from caretaker.runtime.table import Table, Write, standing
+
+_SK = "SWEEP"
+_INDEX = "SWEEPS"
+# How long the reaper waits before it questions a sweep, from its opening and from each sign of life.
+PATIENCE = timedelta(minutes=30)
+# How long a lock holds without a sign of life; longer than a function may take.
+LEASE = timedelta(minutes=15)
+
+
+class SweepMissing(Exception):
+    """No such sweep in the table."""
+
+
+class SweepClosed(Exception):
+    """The sweep has ended; nothing may be done for it any more."""
+
+
+class VpcBusy(Exception):
+    """Another sweep of the VPC is open. `.holder` is its id."""
+
+    def __init__(self, vpc: str, holder: str) -> None:
+        super().__init__(f"{vpc}: {holder} is not over")
+        self.holder = holder
+
+
+class LockBusy(Exception):
+    """Somebody else holds the VPC's lock, and its lease is not over."""
+
+
+class LockLost(Exception):
+    """The lock is not ours any more, or its lease is over: nothing may be deleted."""
+
+
+def _pk(sweep: str) -> str:
+    return f"SWEEP#{sweep}"
+
+
+def _vpc(vpc: str) -> str:
+    return f"VPC#{vpc}"
+
+
+def _step(number: int) -> str:
+    return f"STEP#{number:05}"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The sweeps in a table."""
+
+    table: Table
+
+    # --- one sweep ---
+
+    def open(self, sweep: Sweep, now: datetime) -> Sweep:
+        """Write a new sweep, claim its VPC and enter it into the index, all or nothing.
+
+        Opening it again returns the sweep as it stands.
+
+        Raises:
+            VpcBusy: another sweep of the VPC is open, or a later one was.
+        """
+        found = self.find(sweep.id)
+        if found is not None:
+            return found
+        entry = {"vpc": sweep.vpc, "kind": "open", "opened": iso(sweep.opened), "due": iso(now + PATIENCE)}
+        writes = [
+            Write("Put", (_pk(sweep.id), _SK), sweep_item(sweep), condition="attribute_not_exists(#pk)"),
+            Write(
+                "Update",
+                (_vpc(sweep.vpc), _SK),
+                update="SET #generation = :generation, #sweep = :id, #again = :none",
+                condition="(attribute_not_exists(#sweep) OR #sweep = :none) AND "
+                "(attribute_not_exists(#generation) OR #generation < :generation)",
+                values={":generation": sweep.generation, ":id": sweep.id, ":none": ""},
+            ),
+            Write("Put", (_INDEX, sweep.id), entry),
+        ]
+        try:
+            self.table.transact(writes)
+        except ConditionFailed:
+            found = self.find(sweep.id)
+            if found is None:
+                raise VpcBusy(sweep.vpc, self.ground(sweep.vpc).sweep or "a later sweep") from None
+            return found
+        return sweep
+
+    def find(self, sweep: str) -> Sweep | None:
+        """The sweep as it stands, None if there is none."""
+        item = self.table.get(_pk(sweep), _SK)
+        return sweep_from(item) if item else None
+
+    def get(self, sweep: str) -> Sweep:
+        """The sweep as it stands. Raises `SweepMissing`."""
+        found = self.find(sweep)
+        if found is None:
+            raise SweepMissing(f"sweep: {sweep!r} is not in the table")
+        return found
+
+    def update(self, sweep: str, *, when: Mapping[str, Any] | None = None, **fields: Any) -> Sweep:
+        """Set fields of an open sweep, on the condition that the fields in `when` still are as given.
+
+        Raises:
+            SweepClosed: it has ended.
+            ConditionFailed: a field of `when` is not as given; nothing was written.
+        """
+        unknown = sorted((set(fields) | set(when or {})) - set(SWEEP_FIELDS))
+        if unknown:
+            raise ValueError(f"sweep: no field {', '.join(unknown)}")
+        sets = ", ".join(f"#{name} = :{name}" for name in sorted(fields))
+        holds = "".join(f" AND #{name} = :was_{name}" for name in sorted(when or {}))
+        values = {f":{name}": plain_value(value) for name, value in fields.items()}
+        values |= {f":was_{name}": plain_value(value) for name, value in (when or {}).items()}
+        try:
+            item = self.table.update(
+                _pk(sweep), _SK, f"SET {sets}", condition=f"#status = :open{holds}", values={**values, ":open": "open"}
+            )
+        except ConditionFailed:
+            found = self.get(sweep)
+            if not found.open:
+                raise SweepClosed(f"{sweep}: ended as {found.outcome}") from None
+            raise
+        return sweep_from(item)
+
+    def close(self, sweep: str, outcome: Outcome, reason: str, now: datetime, **fields: Any) -> Sweep:
+        """Close a sweep and free its VPC, its lock too. Idempotent; the first outcome stands.
+
+        The entry in the index becomes `closed` until the outcome was told (`told`).
+        """
+        given = {"status": "closed", "outcome": outcome, "reason": reason, "ended": now, **fields}
+        try:
+            item = self.table.update(
+                _pk(sweep),
+                _SK,
+                "SET " + ", ".join(f"#{name} = :{name}" for name in sorted(given)),
+                condition="#status = :open",
+                values={":open": "open", **{f":{name}": plain_value(value) for name, value in given.items()}},
+            )
+            closed = sweep_from(item)
+        except ConditionFailed:
+            closed = self.get(sweep)
+        self._free(closed)
+        self._mark(closed.id, "closed", now + PATIENCE)
+        return closed
+
+    def _free(self, sweep: Sweep) -> None:
+        try:
+            self.table.update(
+                _vpc(sweep.vpc),
+                _SK,
+                "SET #sweep = :none, #holder = :none REMOVE #lease",
+                condition="#sweep = :id",
+                values={":none": "", ":id": sweep.id},
+            )
+        except ConditionFailed:
+            return  # freed before, or another sweep holds it by now
+
+    # --- its acts ---
+
+    def acts(self, sweep: str) -> list[Act]:
+        """All acts, in order of doing."""
+        return [act_from(item) for item in self.table.query(_pk(sweep), "STEP#")]
+
+    def plan(self, sweep: str, acts: Iterable[Act]) -> list[Act]:
+        """Write acts as planned, after those that are over; what was planned before and not begun is forgotten.
+
+        An intent that nobody answered stays: what became of it has to be found out first (`answered`).
+        """
+        known = self.acts(sweep)
+        kept = [act for act in known if act.status != "planned"]
+        last = max((act.number for act in kept), default=0)
+        planned = [replace(act, number=last + place) for place, act in enumerate(acts, 1)]
+        numbers = {act.number for act in planned}
+        stale = [(_pk(sweep), _step(act.number)) for act in known if act.status == "planned"]
+        self.table.write_many(deletes=[key for key in stale if int(key[1].removeprefix("STEP#")) not in numbers])
+        self.table.write_many({"pk": _pk(sweep), "sk": _step(act.number), **act_item(act)} for act in planned)
+        return planned
+
+    def intend(self, sweep: Sweep, act: Act, holder: str, now: datetime) -> Act:
+        """Write that the call is about to be made, with its proof, on the condition that the lock is ours still.
+
+        Raises:
+            LockLost: it is not, or the sweep is not the VPC's open one any more.
+            ConditionFailed: the act is over.
+        """
+        begun = replace(act, status="intended", tries=act.tries + 1, first=act.first or now, at=now, due=None)
+        fields = ("status", "tries", "first", "at", "due", "params", "proof")
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
+        values = {f":{name}": act_value(name, getattr(begun, name)) for name in fields}
+        try:
+            self.table.transact(
+                [
+                    _locked(sweep, holder, now),
+                    Write(
+                        "Update",
+                        (_pk(sweep.id), _step(act.number)),
+                        update=update,
+                        condition="#status IN (:planned, :status)",
+                        values={**values, ":planned": "planned"},
+                    ),
+                ]
+            )
+        except ConditionFailed as error:
+            if error.reasons and error.reasons[0].get("Code") == "ConditionalCheckFailed":
+                raise LockLost(f"{sweep.vpc}: {holder} does not hold the lock any more") from None
+            raise
+        return begun
+
+    def answered(self, sweep: str, act: Act, **fields: Any) -> Act:
+        """Write what became of an act that is not over."""
+        unknown = sorted(set(fields) - set(ACT_FIELDS))
+        if unknown:
+            raise ValueError(f"act: no field {', '.join(unknown)}")
+        done = replace(act, **fields)
+        over = {f":over{place}": status for place, status in enumerate(sorted(OVER))}
+        try:
+            self.table.update(
+                _pk(sweep),
+                _step(act.number),
+                "SET " + ", ".join(f"#{name} = :{name}" for name in sorted(fields)),
+                condition=f"NOT #status IN ({', '.join(over)})",
+                values={**over, **{f":{name}": act_value(name, getattr(done, name)) for name in fields}},
+            )
+        except ConditionFailed:
+            return next(each for each in self.acts(sweep) if each.number == act.number)  # it was told before
+        return done
+
+    # --- VPCs ---
+
+    def ground(self, vpc: str) -> Ground:
+        """The VPC as the sweeps know it."""
+        return ground_from(vpc, self.table.get(_vpc(vpc), _SK))
+
+    def changed(self, vpc: str) -> None:
+        """Note that something was created, updated or deleted in the VPC: whoever is about to delete looks again."""
+        self.table.update(_vpc(vpc), _SK, "ADD #changes :one", values={":one": 1})
+
+    def want(self, vpc: str, sweep: str, why: str) -> bool:
+        """Ask the open sweep's end to be followed by another one; False if it is not open any more."""
+        try:
+            self.table.update(
+                _vpc(vpc), _SK, "SET #again = :why", condition="#sweep = :id", values={":why": why, ":id": sweep}
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def lock(self, sweep: Sweep, holder: str, now: datetime) -> Ground:
+        """Take the VPC's lock, or renew it.
+
+        Args:
+            holder: name of the execution.
+
+        Raises:
+            LockBusy: another execution holds it.
+            LockLost: another sweep is the VPC's open one by now.
+        """
+        values = {":id": sweep.id, ":holder": holder, ":none": "", ":now": iso(now), ":until": iso(now + LEASE)}
+        try:
+            item = self.table.update(
+                _vpc(sweep.vpc),
+                _SK,
+                "SET #holder = :holder, #lease = :until",
+                condition="#sweep = :id AND "
+                "(attribute_not_exists(#holder) OR #holder IN (:none, :holder) OR #lease < :now)",
+                values=values,
+            )
+        except ConditionFailed as error:
+            found = ground_from(sweep.vpc, standing(error))
+            if found.sweep != sweep.id:
+                raise LockLost(f"{sweep.vpc}: {found.sweep or 'no sweep'} is open in it, not {sweep.id}") from None
+            raise LockBusy(f"{sweep.vpc}: {found.holder} holds the lock until {found.lease}") from None
+        return ground_from(sweep.vpc, item)
+
+    def renew(self, sweep: Sweep, holder: str, now: datetime) -> Ground:
+        """Prolong the lock that is ours. Raises `LockLost` where it is not, or its lease was over before."""
+        try:
+            item = self.table.update(
+                _vpc(sweep.vpc),
+                _SK,
+                "SET #lease = :until",
+                condition=_HELD,
+                values={":id": sweep.id, ":holder": holder, ":now": iso(now), ":until": iso(now + LEASE)},
+            )
+        except ConditionFailed:
+            raise LockLost(f"{sweep.vpc}: {holder} does not hold the lock any more") from None
+        return ground_from(sweep.vpc, item)
+
+    # --- the index ---
+
+    def all(self) -> list[Sweep]:
+        """The sweeps of the index, newest first."""
+        keys = [(_pk(entry.id), _SK) for entry in self.list()]
+        found = [sweep_from(item) for item in self.table.get_many(keys).values()]
+        return sorted(found, key=lambda sweep: (sweep.opened, sweep.id), reverse=True)
+
+    def alive(self, sweep: str, due: datetime) -> None:
+        """Put off the reaper's next question about an open sweep."""
+        self._mark(sweep, "open", due, "open")
+
+    def told(self, sweep: str, now: datetime) -> None:
+        """Note that the outcome of a closed sweep was told."""
+        self._mark(sweep, "past", now, "closed")
+
+    def forget(self, sweep: str) -> None:
+        """Take a past sweep off the index; its record with its proofs stays."""
+        try:
+            self.table.delete(_INDEX, sweep, condition="#kind = :past", values={":past": "past"})
+        except ConditionFailed:
+            return  # it is not past
+
+    def _mark(self, sweep: str, kind: str, due: datetime, was: str = "open") -> None:
+        try:
+            self.table.update(
+                _INDEX,
+                sweep,
+                "SET #kind = :kind, #due = :due",
+                condition="#kind = :was",
+                values={":kind": kind, ":due": iso(due), ":was": was},
+            )
+        except ConditionFailed:
+            return  # it is further already, or forgotten
+
+    def list(self) -> list[Entry]:
+        """All entries of the index, by id."""
+        return [
+            Entry(item["sk"], item["vpc"], item["kind"], parse(item["opened"], "opened"), parse(item["due"], "due"))
+            for item in self.table.query(_INDEX)
+        ]
+
+
+_HELD = "#sweep = :id AND #holder = :holder AND #lease >= :now"
+
+
+def _locked(sweep: Sweep, holder: str, now: datetime) -> Write:
+    values = {":id": sweep.id, ":holder": holder, ":now": iso(now)}
+    return Write("ConditionCheck", (_vpc(sweep.vpc), _SK), condition=_HELD, values=values)

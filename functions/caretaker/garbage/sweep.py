@@ -1,0 +1,276 @@
+"""What is known of one sweep, as plain data, and how it is kept in the table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from caretaker.runtime.clock import iso, optional, parse
+from caretaker.runtime.journal import Trigger
+from caretaker.runtime.policy import SweepMode
+
+Item = Mapping[str, Any]
+Outcome = Literal["swept", "kept", "planned", "ignored", "failed"]
+Answer = Literal["approved", "rejected", "expired"]
+Status = Literal["planned", "intended", "done", "gone", "refused", "skipped"]
+OVER: frozenset[Status] = frozenset({"done", "gone", "refused", "skipped"})
+"""Nothing more is done about a step in one of these."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """The question to a person.
+
+    Attributes:
+        asked: when it was asked.
+        expires: when it lapses, and nothing is done.
+        token: task token of the state that waits for the answer.
+        keys: what was asked about: `Step.key` of each act.
+        answer: approved, rejected or expired; None while it is open.
+        by: who answered.
+    """
+
+    asked: datetime
+    expires: datetime
+    token: str
+    keys: tuple[str, ...] = ()
+    answer: Answer | None = None
+    by: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "asked": iso(self.asked),
+            "expires": iso(self.expires),
+            "token": self.token,
+            "keys": list(self.keys),
+            "answer": self.answer,
+            "by": self.by,
+        }
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep of one VPC.
+
+    Attributes:
+        id: execution name, `sweep-express-<hash>-<attempt>`.
+        vpc: id of the VPC.
+        generation: counter of the VPC's sweeps; with the VPC it gives the id.
+        opened: when it was opened.
+        trigger: why.
+        mode: the most that policy allows for anything in it; `observe` where its trigger asked for that.
+        status: open or closed.
+        outcome, reason: what became of it.
+        approval: the question to a person; None if none was asked.
+        observations: ids of the observations that it made, in order.
+        apart: seconds between the two observations, the largest of the policies of its clusters.
+        cap: the most that it may delete, the smallest of the policies of its clusters.
+        deletions: how many acts AWS has carried out.
+        changes: the VPC's counter of changes when the observation under the lock began.
+        remains: what is left and why, in words.
+        savings: what is saved, in words.
+        counts: verdicts by word.
+        plan: what is to be done, in words.
+        notes: facts that its functions keep between invocations.
+        ended: when it was closed.
+    """
+
+    id: str
+    vpc: str
+    generation: int
+    opened: datetime
+    trigger: Trigger
+    mode: SweepMode = "act"
+    status: Literal["open", "closed"] = "open"
+    outcome: Outcome | None = None
+    reason: str = ""
+    approval: Approval | None = None
+    observations: tuple[str, ...] = ()
+    apart: int = 0
+    cap: int = 0
+    deletions: int = 0
+    changes: int = 0
+    remains: tuple[str, ...] = ()
+    savings: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    plan: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    ended: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.status == "open"
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act of a sweep: planned, written down as intended before its call, and what became of it.
+
+    Attributes:
+        number: from 1, in order of doing.
+        action: the operation, e.g. `elasticloadbalancing:DeleteRule`.
+        resource: ARN of the resource, or of the shared thing that is edited.
+        created: its creation time, where AWS tells one.
+        kind: what it is.
+        params: the request.
+        why: in words.
+        proof: what proves that nobody uses it, complete in itself.
+        status: planned, intended (the call may have been made), done, gone (it was not there any more), refused (AWS or
+            its own look kept it), skipped (not to be done any more).
+        reason: why it is refused or skipped; what AWS answered last.
+        tries: calls so far.
+        first, at: when it was first tried, when last.
+        due: before this it is not tried again.
+        answer: what AWS answered, in brief.
+    """
+
+    number: int
+    action: str
+    resource: str
+    kind: str
+    params: Mapping[str, Any]
+    why: str
+    proof: Mapping[str, Any]
+    created: str = ""
+    status: Status = "planned"
+    reason: str = ""
+    tries: int = 0
+    first: datetime | None = None
+    at: datetime | None = None
+    due: datetime | None = None
+    answer: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same act on the same resource in every plan."""
+        return f"{self.action} {self.resource} {json.dumps(self.params, sort_keys=True)}"
+
+    @property
+    def over(self) -> bool:
+        return self.status in OVER
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the index.
+
+    Attributes:
+        kind: `open`, `closed` (its outcome may not have been told yet) or `past`.
+        due: before this the reaper does not question it.
+    """
+
+    id: str
+    vpc: str
+    kind: Literal["open", "closed", "past"]
+    opened: datetime
+    due: datetime
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A VPC as the sweeps know it.
+
+    Attributes:
+        generation: number of the latest sweep.
+        sweep: id of the open sweep; empty if there is none.
+        holder: name of the execution that holds the lock; empty if nobody does.
+        lease: until when.
+        changes: counter of what was created, updated or deleted in it; it may be behind, since events get lost.
+        again: why it is to be swept again once the open sweep is over; empty if it is not.
+    """
+
+    vpc: str
+    generation: int = 0
+    sweep: str = ""
+    holder: str = ""
+    lease: datetime | None = None
+    changes: int = 0
+    again: str = ""
+
+
+def sweep_id(vpc: str, generation: int, attempt: int = 1) -> str:
+    """`sweep-express-<16 hex>-<attempt>` of a VPC and the number of its sweep."""
+    digest = hashlib.sha256(f"{vpc},{generation}".encode()).hexdigest()[:16]
+    return f"sweep-express-{digest}-{attempt}"
+
+
+# --- in the table ----------------------------------------------------------------------------------------------------
+
+SWEEP_FIELDS = tuple(Sweep.__dataclass_fields__)
+ACT_FIELDS = tuple(name for name in Act.__dataclass_fields__ if name != "number")
+
+
+def plain_value(value: Any) -> Any:
+    """A field's value as the table holds it."""
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, Approval):
+        return value.plain()
+    if isinstance(value, Trigger):
+        return {"kind": value.kind, "text": value.text}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def sweep_item(sweep: Sweep) -> dict[str, Any]:
+    return {name: plain_value(getattr(sweep, name)) for name in SWEEP_FIELDS}
+
+
+def sweep_from(item: Item) -> Sweep:
+    given = {name: item[name] for name in SWEEP_FIELDS if name in item}
+    for name in ("observations", "remains", "savings", "plan"):
+        given[name] = tuple(given.get(name, ()))
+    given["opened"] = parse(given["opened"], "opened")
+    given["ended"] = optional(given.get("ended"), "ended")
+    given["trigger"] = Trigger(given["trigger"]["kind"], given["trigger"]["text"])
+    asked = given.get("approval")
+    given["approval"] = _approval(asked) if asked else None
+    return Sweep(**given)
+
+
+def _approval(plain: Mapping[str, Any]) -> Approval:
+    return Approval(
+        parse(plain["asked"], "asked"),
+        parse(plain["expires"], "expires"),
+        plain["token"],
+        tuple(plain.get("keys", ())),
+        plain.get("answer"),
+        plain.get("by", ""),
+    )
+
+
+def act_value(name: str, value: Any) -> Any:
+    """A field of an act as the table holds it: request and proof are compressed, they are not read by expressions."""
+    if name in ("params", "proof"):
+        return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
+    return plain_value(value)
+
+
+def act_item(act: Act) -> dict[str, Any]:
+    return {name: act_value(name, getattr(act, name)) for name in ACT_FIELDS}
+
+
+def act_from(item: Item) -> Act:
+    given = {name: item[name] for name in ACT_FIELDS if name in item}
+    for name in ("params", "proof"):
+        given[name] = json.loads(zlib.decompress(bytes(given[name])))
+    for name in ("first", "at", "due"):
+        given[name] = optional(given.get(name), name)
+    return Act(number=int(str(item["sk"]).removeprefix("STEP#")), **given)
+
+
+def ground_from(vpc: str, item: Item | None) -> Ground:
+    found = item or {}
+    return Ground(
+        vpc,
+        int(found.get("generation", 0)),
+        found.get("sweep", ""),
+        found.get("holder", ""),
+        optional(found.get("lease"), "lease"),
+        int(found.get("changes", 0)),
+        found.get("again", ""),
+    )
