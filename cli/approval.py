@@ -40,7 +40,8 @@ def answer(stack: Stack, given: str, word: Answer, by: str, why: str = "") -> Re
 
 def held(release: Release) -> bool:
     """Whether the gate holds the release's deployment because nothing could be told: a person may decide it."""
-    return release.open and release.way == "gate" and release.decision == "hold" and not _asks(release)
+    holds = release.way == "gate" and release.decided(release.weight) == "hold"
+    return release.open and holds and not _asks(release)
 
 
 def _asks(release: Release) -> bool:

@@ -91,7 +91,7 @@ def _action_style(action: str) -> str:
 def _asked(release: Release) -> list[RenderableType]:
     approval = release.approval
     if approval is None:
-        held = release.open and release.way == "gate" and release.decision == "hold"
+        held = release.open and release.way == "gate" and release.decided(release.weight) == "hold"
         return [Text("held: caretaker approve promotes it, reject rolls it back", style="bold magenta")] if held else []
     if approval.answer:
         return [Text(f"{approval.answer} by {approval.by}" if approval.by else approval.answer, style="magenta")]

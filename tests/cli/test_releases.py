@@ -54,7 +54,7 @@ def test_running_bakes_have_counts_evidence_and_what_is_needed(
 
 
 def test_what_the_gate_holds_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with world(monkeypatch, replace(RUNNING, decision="hold"), looks=2):
+    with world(monkeypatch, replace(RUNNING, decision="hold", decision_weight=RUNNING.weight), looks=2):
         assert "held: caretaker approve promotes it, reject rolls it back" in said(capsys, "releases")
 
 

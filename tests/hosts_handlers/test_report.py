@@ -13,12 +13,12 @@ from caretaker.hosts.report import (
     MAX_LINES,
     MAX_TEXT,
     Ended,
-    cause_of,
     event_of,
     message_of,
     plan_summary,
     result_of,
 )
+from caretaker.runtime.telling import cause_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOVES = tuple(Move(f"arn:task/prod/{n}", "i-1", "scheduler", "ECS starts its successor first", "web") for n in range(3))

@@ -193,11 +193,27 @@ def test_later_steps_without_a_record_wait_and_start_the_bake(stage: str, weight
     [("promote", "SUCCEEDED"), ("roll_back", "FAILED"), ("hold", "IN_PROGRESS"), (None, "IN_PROGRESS")],
 )
 def test_the_decision_is_the_answer(decision: Any, status: str, stage: str, weight: float | None) -> None:
-    found = at_gate(replace(RELEASE, decision=decision, decision_reason="because"), stage, weight)
+    share = 1.0 if weight is None else weight / 100
+    decided = replace(RELEASE, decision=decision, decision_reason="because", decision_weight=share)
+    found = at_gate(decided, stage, weight)
     assert found.status == status
     assert not found.start
     if decision:
         assert found.reason == "because"
+
+
+@pytest.mark.parametrize(("stage", "weight"), [(PRE, 5), (PRE, 25), (PRE, 50), (PRE, None), (POST, None)])
+@pytest.mark.parametrize("decided_at", [None, 0.05, 0.25, 0.5, 1.0])
+def test_a_decision_lets_one_step_through_and_no_other(
+    stage: str, weight: float | None, decided_at: float | None
+) -> None:
+    """What was seen at 25 % says nothing of 50 %; only what convicts holds at any share."""
+    asks = 1.0 if stage == POST else None if weight is None else weight / 100
+    release = replace(RELEASE, decision="promote", decision_weight=decided_at, weight=0.25)
+    assert (at_gate(release, stage, weight).status == "SUCCEEDED") == (asks is not None and asks == decided_at)
+    held = replace(release, decision="hold")
+    assert at_gate(held, stage, weight).trouble == (asks is None or asks != decided_at)
+    assert at_gate(replace(release, decision="roll_back"), stage, weight).status == "FAILED"
 
 
 def test_a_revision_that_was_turned_down_before_gets_no_traffic() -> None:
@@ -207,7 +223,15 @@ def test_a_revision_that_was_turned_down_before_gets_no_traffic() -> None:
 
 STATES = [
     replace(
-        RELEASE, decision=decision, mode=mode, way=way, status=status, outcome=outcome, approval=approval, looks=looks
+        RELEASE,
+        decision=decision,
+        decision_weight=0.05,
+        mode=mode,
+        way=way,
+        status=status,
+        outcome=outcome,
+        approval=approval,
+        looks=looks,
     )
     for decision, mode, way, (status, outcome), approval, looks in itertools.product(
         (None, "promote", "roll_back", "hold"),
@@ -286,7 +310,7 @@ def test_an_open_release_may_be_quiet_between_its_looks() -> None:
 
 
 def test_a_wait_for_a_person_does_not_end_by_itself() -> None:
-    assert set(calls(replace(RELEASE, decision="hold"), 100)) == {"IN_PROGRESS"}
+    assert set(calls(replace(RELEASE, decision="hold", decision_weight=0.05), 100)) == {"IN_PROGRESS"}
 
 
 def test_each_look_begins_the_count_anew() -> None:

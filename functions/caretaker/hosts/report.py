@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from caretaker.hosts.model import Plan, short
+from caretaker.runtime import telling
 
 # EventBridge takes 256 KB an entry, a state carries 256 KiB, and the detail is in both.
 MAX_DETAIL = 100_000
@@ -16,8 +17,6 @@ MAX_DETAIL = 100_000
 # behind.
 MAX_TEXT = 60_000
 MAX_LINES, MAX_LINE = 50, 500
-# SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
-MAX_SUBJECT = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +50,6 @@ class Ended:
     deadline: datetime | None = None
     retry_at: datetime | None = None
     plan: Plan | None = None
-
-
-def cause_of(failure: Mapping[str, Any]) -> str:
-    """A caught error in words: a function's own message out of the payload that Lambda wraps it in."""
-    error, cause = str(failure.get("Error") or "unknown error"), str(failure.get("Cause") or "")
-    try:
-        wrapped = json.loads(cause)
-    except ValueError:
-        wrapped = None
-    if isinstance(wrapped, dict) and "errorMessage" in wrapped:
-        cause = str(wrapped["errorMessage"])
-    return f"{error}: {cause}" if cause else error
 
 
 def result_of(ended: Ended) -> dict[str, Any]:
@@ -160,7 +147,7 @@ def message_of(ended: Ended, *, told_before: bool = False) -> dict[str, str] | N
         f"Next: {_next(ended)}",
         f"Work {ended.work}, execution {ended.execution}",
     ]
-    return {"subject": _ascii(subject)[:MAX_SUBJECT], "text": _cut("\n".join(lines), MAX_TEXT)}
+    return {"subject": telling.subject(subject), "text": _cut("\n".join(lines), MAX_TEXT)}
 
 
 def _obstacles(plan: Plan | None) -> list[str]:
@@ -196,10 +183,6 @@ def _next(ended: Ended) -> str:
 
 def _hosts(hosts: Sequence[str]) -> str:
     return hosts[0] if len(hosts) == 1 else f"{hosts[0]} and {len(hosts) - 1} more"
-
-
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode("ascii")
 
 
 def _iso(moment: datetime | None) -> str | None:

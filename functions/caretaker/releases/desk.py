@@ -143,16 +143,29 @@ def noted(desk: Desk, seen: Sight) -> Release:
         return desk.records.update(release.id, notes=notes)
     before = release.notes.get("seen") or clock.iso(release.opened)
     notes["shifts"] = [*release.notes.get("shifts", ()), [before, clock.iso(desk.now), seen.weight]]
+    notes.pop("told", None)  # another share is another question
     fields: dict[str, Any] = {"weight": seen.weight, "weights_changed": desk.now}
+    # The minute of a shift is of neither share; only before the first there is nothing to tell it from.
+    begin = minute_of(desk.now) + timedelta(minutes=0 if release.started is None else 1)
     if release.started is None:
-        fields["started"] = minute_of(desk.now)
+        fields["started"] = begin
+    notes["begun"] = [*release.notes.get("begun", ()), clock.iso(begin)]
     if seen.state == "whole" and "whole" not in release.notes:
-        # With the minute in which it shifted nothing can be compared any more.
-        whole = minute_of(desk.now) if release.started is None else minute_of(desk.now) + timedelta(minutes=1)
-        notes["whole"] = clock.iso(whole)
+        notes["whole"] = clock.iso(begin)
     return desk.records.update(release.id, **fields, notes=notes)
 
 
 def whole_of(release: Release) -> datetime | None:
     """The first minute in which the canary had all traffic; None before."""
     return clock.optional(release.notes.get("whole"), "whole")
+
+
+def begun_of(release: Release, started: datetime) -> list[datetime]:
+    """The first minutes of the phases that are judged apart, but for the one with all traffic.
+
+    Where ECS's steps wait for the gate, each is one. Elsewhere nobody decides between them, and all that was seen
+    beside the running revision counts together.
+    """
+    if release.way != "gate":
+        return [started]
+    return [clock.parse(str(begin), "begun") for begin in release.notes.get("begun", ())] or [started]

@@ -26,6 +26,7 @@ from caretaker.releases.record import ReleaseClosed
 from caretaker.releases.release import Release
 from caretaker.releases.shift import WeightsChanged
 from caretaker.releases.tasksets import TaskSet
+from caretaker.releases.weights import same
 from caretaker.runtime import logging
 from caretaker.runtime.clock import iso, parse
 
@@ -125,7 +126,7 @@ def shift_to(desk: Desk, share: float) -> dict[str, Any]:
     seen = shares(release)
     if steps.standing(seen, before, share) == "theirs":
         raise theirs(release, before, seen)
-    if "shifting" not in release.notes and steps.same(release.weight, share):
+    if "shifting" not in release.notes and same(release.weight, share):
         return {"share": share}
     desk = note(desk, shifting={"from": before, "to": share}, gave=[*release.notes.get("gave", ()), share])
     shift.shift(release.rules, release.canary_group, release.baseline_group, was=before, to=share)
@@ -137,8 +138,8 @@ def _shifted(desk: Desk, share: float) -> None:
     """Write down weights that stand. The first minute that is whole under them is the first that is judged by them."""
     release = desk.release
     begin = (desk.now + SPREAD).replace(second=0, microsecond=0)
-    notes = without(release.notes, "shifting")
-    if steps.same(share, steps.WHOLE):
+    notes = without(without(release.notes, "shifting"), "told")  # another share is another question
+    if same(share, steps.WHOLE):
         notes["whole"] = iso(begin)
     when = {"notes": release.notes, "decision": release.decision}
     desk.records.update(release.id, when=when, weight=share, weights_changed=desk.now, started=begin, notes=notes)
@@ -162,7 +163,7 @@ def sight(desk: Desk) -> Sight:
     seen = shares(release)
     if steps.standing(seen, release.weight, release.weight) == "theirs":
         raise theirs(release, release.weight, seen)
-    if steps.same(release.weight, steps.WHOLE):
+    if same(release.weight, steps.WHOLE):
         return Sight("whole", release.weight)
     return Sight("beside" if release.weight > 0 else "before", release.weight)
 

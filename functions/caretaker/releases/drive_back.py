@@ -18,11 +18,11 @@ from caretaker.releases import ground, shift, steps, tasksets
 from caretaker.releases.desk import Desk
 from caretaker.releases.drive import LONG, READY, intended, note, shares, told, without
 from caretaker.releases.release import Release
-from caretaker.releases.report import cause_of
 from caretaker.releases.shift import NoHealthyTarget
 from caretaker.releases.tasksets import TaskSet
 from caretaker.runtime import logging
 from caretaker.runtime.clock import iso, parse
+from caretaker.runtime.telling import cause_of
 
 
 def go_back(desk: Desk, event: Mapping[str, Any]) -> dict[str, Any]:

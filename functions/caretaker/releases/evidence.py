@@ -19,6 +19,7 @@ from caretaker.releases.dispersion import WINDOW
 from caretaker.releases.minutes import Figure, Key, Points, Shift, floor, minutes_of, slow_line
 from caretaker.releases.model import Minute
 from caretaker.releases.release import Release
+from caretaker.releases.weights import same
 from caretaker.runtime.clock import iso, optional, parse
 
 NAMESPACE = "AWS/ApplicationELB"
@@ -132,7 +133,7 @@ def _doubt(release: Release) -> str:
     if shift.sticky(readings):
         return "sessions are held to their target group, so that weights say little of where requests go"
     share = shift.share_of(readings)
-    if share is None or abs(share - release.weight) > shift.NEAR:
+    if share is None or not same(share, release.weight):
         words = "; ".join(reading.words for reading in readings)
         return f"the weights are {words} where the canary is meant to have {release.weight:.1%}"
     return ""

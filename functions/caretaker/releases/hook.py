@@ -4,8 +4,9 @@ Source: Amazon ECS Developer Guide, "Lambda hooks" (request, answer, callBackDel
 
 The gate stands at PRE_PRODUCTION_TRAFFIC_SHIFT, which comes before every step, and at POST_PRODUCTION_TRAFFIC_SHIFT,
 where all traffic is on the new revision and the old tasks still run. The first step has nothing to be judged by: it is
-let through at once. Every later one waits for the decision that the machine writes into the release's record. Other
-stages are let through: a rollback runs the hooks of the traffic shifts, and nothing may hold a rollback up.
+let through at once. Every later one waits for the decision that the machine writes into the release's record, and that
+is about the share which the new revision has then: none lets two steps through. Other stages are let through: a
+rollback runs the hooks of the traffic shifts, and nothing may hold a rollback up.
 
 An error, and a record in which nothing happens any more, hold the deployment for `Limits.gate`; then policy's
 `on_error` decides. A request brings no time, so what was waited is counted in the seconds that ECS was asked to wait,
@@ -20,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from caretaker.releases.record import Release
+    from caretaker.releases.record import Decision, Release
     from caretaker.runtime.policy import ReleasePolicy
 
 HookStatus = Literal["SUCCEEDED", "FAILED", "IN_PROGRESS"]
@@ -220,9 +221,22 @@ def at_gate(request: Request, release: Release | None) -> Answer:
         return Answer("FAILED", release.decision_reason or release.reason or "the release was rolled back")
     if first:
         return Answer("SUCCEEDED", "the first step has nothing to be judged by")
-    if release.decision == "promote":
+    decision = release.decided(_share(request, release))
+    if decision == "promote":
         return Answer("SUCCEEDED", release.decision_reason or "promoted")
-    return _undecided(request, release)
+    return _undecided(request, release, decision)
+
+
+def _share(request: Request, release: Release) -> float | None:
+    """The share of traffic that a call asks to go on from, 0 to 1; None where nobody tells.
+
+    POST_PRODUCTION_TRAFFIC_SHIFT comes with all of it and tells no weights; PRODUCTION_TRAFFIC_SHIFT tells new ones.
+    """
+    if request.stage == POST:
+        return 1.0
+    if request.stage == SHIFT:
+        return release.weight
+    return None if request.weight is None else request.weight / 100
 
 
 def after(answer: Answer, execution: Mapping[str, Any] | None) -> Answer:
@@ -252,10 +266,10 @@ def _left_alone(release: Release) -> str:
     return ""
 
 
-def _undecided(request: Request, release: Release) -> Answer:
+def _undecided(request: Request, release: Release, decision: Decision | None) -> Answer:
     asked = release.approval is not None and release.approval.answer is None
-    if release.open and (release.decision == "hold" or asked):
-        text = release.decision_reason if release.decision == "hold" else "the plan waits to be approved"
+    if release.open and (decision == "hold" or asked):
+        text = release.decision_reason if decision == "hold" else "the plan waits to be approved"
         return Answer("IN_PROGRESS", text, Waited("person"))
     mark = f"{release.status}/{release.looks}"
     if release.open:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from caretaker.releases.native import Native, Side
 from caretaker.releases.record import Rejection, Release, Way
+from caretaker.releases.weights import NEAR
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.policy import ReleasePolicy
 
@@ -88,8 +90,16 @@ def native_release(
         rules=canary.rules,
         canary_group=canary.group,
         baseline_group=baseline.group,
-        notes={"strategy": found.strategy},
+        notes={"strategy": found.strategy, "phases": phases_of(found, way)},
     )
+
+
+def phases_of(found: Native, way: Way) -> int:
+    """How many phases of the deployment are judged apart: each share that the gate decides about, or the time beside
+    the running revision and that with all traffic."""
+    if found.strategy == "BLUE_GREEN":
+        return 1
+    return math.ceil(1 / found.first_share - NEAR) if way == "gate" and found.strategy == "LINEAR" else 2
 
 
 def plan_words(release: Release, policy: ReleasePolicy, needs: Sequence[str], before: Rejection | None) -> list[str]:

@@ -176,12 +176,15 @@ class Records:
         return from_item(item)
 
     def decide(self, release: str, decision: Decision, reason: str) -> Release:
-        """Write a decision on an open release. A decision to roll back is final: it stands against any later one."""
+        """Write a decision on an open release, about the share that it has at that moment.
+
+        A decision to roll back is final: it stands against any later one.
+        """
         try:
             item = self.table.update(
                 _pk(release),
                 _SK,
-                "SET #decision = :decision, #decision_reason = :reason",
+                "SET #decision = :decision, #decision_reason = :reason, #decision_weight = #weight",
                 condition="#status = :open AND #decision <> :roll_back",
                 values={":decision": decision, ":reason": reason, ":open": "open", ":roll_back": "roll_back"},
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from caretaker.releases.weights import same
 from caretaker.runtime.clock import iso, optional, parse
 from caretaker.runtime.journal import Trigger
 
@@ -69,7 +70,8 @@ class Release:
         weight: the share of requests that the canary is meant to have now, 0 to 1.
         weights_changed: when that share last changed.
         status: open or closed.
-        decision, decision_reason: what was decided, and why; None before.
+        decision, decision_reason: what was decided last, and why; None before.
+        decision_weight: the share, 0 to 1, that the canary had then: a decision to go on or to hold is about that one.
         outcome, reason: what became of it.
         verdict: summary of the last look.
         approval: the question to a person; None if none was asked.
@@ -100,6 +102,7 @@ class Release:
     status: Literal["open", "closed"] = "open"
     decision: Decision | None = None
     decision_reason: str = ""
+    decision_weight: float | None = None
     outcome: Outcome | None = None
     reason: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
@@ -117,6 +120,17 @@ class Release:
     @property
     def open(self) -> bool:
         return self.status == "open"
+
+    def decided(self, share: float | None) -> Decision | None:
+        """The decision that holds while the canary has `share` of the requests; None if there is none.
+
+        To roll back holds at any share.
+        """
+        if self.decision == "roll_back":
+            return self.decision
+        if share is None or self.decision_weight is None or not same(share, self.decision_weight):
+            return None
+        return self.decision
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,8 @@ def from_item(item: Item) -> Release:
         given[name] = tuple(given.get(name, ()))
     given["trigger"] = Trigger(given["trigger"]["kind"], given["trigger"]["text"])
     given["weight"] = float(given.get("weight", 0))
+    if given.get("decision_weight") is not None:
+        given["decision_weight"] = float(given["decision_weight"])
     if given.get("approval"):
         given["approval"] = _approval(given["approval"])
     return Release(**given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 from caretaker.releases.phases import evidence_words
 from caretaker.releases.release import Release
 from caretaker.runtime.clock import iso
+from caretaker.runtime.telling import subject
 
-# SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
-MAX_SUBJECT = 99
 MAX_TEXT = 20_000
 _TOLD = frozenset({"rolled_back", "inconclusive", "failed"})
 _NEXT = {
@@ -21,18 +19,6 @@ _NEXT = {
     "failed": "Look at the service: nobody judges this release any more.",
     "planned": "Nothing was changed.",
 }
-
-
-def cause_of(failure: Mapping[str, Any]) -> str:
-    """A caught error in words: a function's own message out of the payload that Lambda wraps it in."""
-    error, cause = str(failure.get("Error") or "unknown error"), str(failure.get("Cause") or "")
-    try:
-        wrapped = json.loads(cause)
-    except ValueError:
-        wrapped = None
-    if isinstance(wrapped, dict) and "errorMessage" in wrapped:
-        cause = str(wrapped["errorMessage"])
-    return f"{error}: {cause}" if cause else error
 
 
 def unopened_result(given: Mapping[str, Any], outcome: str, reason: str) -> dict[str, Any]:
@@ -102,7 +88,7 @@ def message_of(release: Release) -> dict[str, str] | None:
         *(f"- {line}" for line in release.done or ("nothing",)),
         f"Next: {_NEXT[str(release.outcome)]}",
     ]
-    return {"subject": _subject(f"Caretaker: {release.name}: release {outcome}"), "text": "\n".join(lines)[:MAX_TEXT]}
+    return {"subject": subject(f"Caretaker: {release.name}: release {outcome}"), "text": "\n".join(lines)[:MAX_TEXT]}
 
 
 def question_of(release: Release, reason: str, expires: datetime) -> dict[str, str]:
@@ -115,8 +101,4 @@ def question_of(release: Release, reason: str, expires: datetime) -> dict[str, s
         f"Answer with `caretaker approve {release.id}` or `caretaker reject {release.id}`.",
         "Without an answer nothing is done.",
     ]
-    return {"subject": _subject(f"Caretaker: {release.name}: may it be done?"), "text": "\n".join(lines)[:MAX_TEXT]}
-
-
-def _subject(text: str) -> str:
-    return text.encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
+    return {"subject": subject(f"Caretaker: {release.name}: may it be done?"), "text": "\n".join(lines)[:MAX_TEXT]}

@@ -12,10 +12,9 @@ from typing import Any
 
 from caretaker.aws import elbv2
 from caretaker.releases import weights
+from caretaker.releases.weights import same
 
 _RULE, _LISTENER = ":listener-rule/", ":listener/"
-NEAR = 0.0005
-"""Shares that are this close are the same, as far as weights of up to 999 can tell."""
 
 
 class WeightsChanged(Exception):
@@ -105,7 +104,7 @@ def share_of(readings: Sequence[Reading]) -> float | None:
     """The share that all rules give the canary; None where they differ, or where there is none to speak of."""
     found = [reading.share for reading in readings]
     first = found[0] if found else None
-    if first is None or any(share is None or not _same(share, first) for share in found):
+    if first is None or any(share is None or not same(share, first) for share in found):
         return None
     return first
 
@@ -140,11 +139,11 @@ def shift(
         Missing: a rule does not exist.
     """
     before = read(rules, canary, baseline)
-    theirs = [one for one in before if one.share is None or not (_same(one.share, was) or _same(one.share, to))]
+    theirs = [one for one in before if one.share is None or not (same(one.share, was) or same(one.share, to))]
     if theirs and not force:
         words = "; ".join(f"{one.arn}: {one.words}" for one in theirs)
         raise WeightsChanged(f"weights are not the ones that Caretaker set ({was:.1%} for the canary): {words}", before)
-    stale = [one for one in before if one.share is None or not _same(one.share, to)]
+    stale = [one for one in before if one.share is None or not same(one.share, to)]
     plans = {one.arn: weights.with_share(one.actions, canary, baseline, to) for one in stale}
     if stale and not ill:
         _check_health(canary if any((one.share or 0.0) < to for one in stale) else baseline)
@@ -161,7 +160,7 @@ def write(arn: str, canary: str, baseline: str, share: float) -> Reading:
         CannotKeep, WeightsNotKept, Missing: as `shift`.
     """
     (before,) = read([arn], canary, baseline)
-    if before.share is not None and _same(before.share, share):
+    if before.share is not None and same(before.share, share):
         return before
     actions = weights.with_share(before.actions, canary, baseline, share)
     _write(arn, actions)
@@ -211,7 +210,3 @@ def _write(arn: str, actions: Sequence[dict[str, Any]]) -> None:
         elbv2.modify_listener(arn.replace(_RULE, _LISTENER).rpartition("/")[0], actions)
         return
     elbv2.modify_rule(arn, actions)
-
-
-def _same(one: float, other: float) -> bool:
-    return abs(one - other) <= NEAR

@@ -13,11 +13,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from caretaker.releases.model import Rules
+from caretaker.releases.weights import NEAR, same
 
 WHOLE = 1.0
-NEAR = 0.0005
-"""Shares that are this close are the same: weights are whole numbers up to 999, so a share is kept to about 1/999."""
-
 QUIET = timedelta(seconds=150)
 """How long a target group has had no weight before its tasks stop, at least: balancers learn of weights by and by, and
 a function of an execution that was stopped may run on for its time-out of 120 seconds and still write weights."""
@@ -44,11 +42,6 @@ def raised(steps: Sequence[float], share: float) -> float | None:
 def step_rules(rules: Rules, steps: Sequence[float]) -> Rules:
     """The rules by which one of the steps is judged."""
     return replace(rules, alpha=rules.alpha / max(1, len(steps)))
-
-
-def same(one: float, other: float) -> bool:
-    """Whether two shares are the same, as far as weights can tell."""
-    return abs(one - other) <= NEAR
 
 
 # --- whose weights are they? -----------------------------------------------------------------------------------------

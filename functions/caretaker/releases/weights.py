@@ -15,6 +15,8 @@ Action = Mapping[str, Any]
 
 MOST = 999
 """The largest weight (ELBv2 API: TargetGroupTuple)."""
+NEAR = 0.0005
+"""Shares that are this close are the same: weights are whole numbers up to 999, so a share is kept to about 1/999."""
 _CONFIGS = {
     "forward": "ForwardConfig",
     "redirect": "RedirectConfig",
@@ -27,6 +29,11 @@ _CONFIGS = {
 
 class CannotKeep(ValueError):
     """The actions cannot be written with other weights and be the same otherwise. `str()` says why."""
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two shares are the same, as far as weights can tell."""
+    return abs(one - other) <= NEAR
 
 
 def weights_for(share: float) -> tuple[int, int]:

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 from caretaker.hosts.desk import Desk, find_plan, open_desk, the_policy
 from caretaker.hosts.model import Plan
-from caretaker.hosts.report import Ended, cause_of, event_of, message_of, result_of
+from caretaker.hosts.report import Ended, event_of, message_of, result_of
 from caretaker.runtime import claims, journal, logging, slots, waits
 from caretaker.runtime.journal import Outcome, Work
+from caretaker.runtime.telling import cause_of
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Any
 from caretaker.aws.errors import AwsFailure
 from caretaker.hosts.desk import Desk, open_desk
 from caretaker.hosts.errors import ReplacementError, UndoIncomplete
-from caretaker.hosts.report import cause_of
 from caretaker.hosts.undo import SETTINGS, NotYet, give_up_launch, settle, undrain
 from caretaker.runtime import journal, logging, surges
 from caretaker.runtime.journal import Step
+from caretaker.runtime.telling import cause_of
 
 LATER = (AwsFailure, NotYet, ReplacementError, surges.SurgeBusy)
 # An execution that is stopped or timed out leaves its function running, for 300 seconds at most (template.yaml). After

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from caretaker.releases.desk import opened
 from caretaker.releases.record import Outcome, Records, Release, ReleaseClosed
-from caretaker.releases.report import cause_of, event_of, message_of, refused_event, result_of, unopened_result
+from caretaker.releases.report import event_of, message_of, refused_event, result_of, unopened_result
 from caretaker.runtime import clock, logging
+from caretaker.runtime.telling import cause_of
 
 MAX_REASON = 2_000
 

@@ -50,8 +50,10 @@ def judged(desk: Desk, release: Release, policy: ReleasePolicy) -> Verdict | Non
     if notes != release.notes:
         desk.records.update(release.id, notes=notes)
     signs, whole = desks.signs(release), desks.whole_of(release)
-    found = phases.cases(known.minutes, known.history, release.started, whole, desk.now, signs)
-    verdict = phases.judged(found, desks.rules_for(release, policy), _phases(release))
+    begun = desks.begun_of(release, release.started)
+    found = phases.cases(known.minutes, known.history, begun, whole, desk.now, signs)
+    rules = desks.rules_for(release, policy)
+    verdict = phases.judged(found, rules, _phases(release), watched=release.way == "watch")
     if not known.doubt:
         return verdict
     return replace(verdict, needs=(*verdict.needs, f"the share of requests, which is not judged: {known.doubt}"))
@@ -61,7 +63,7 @@ def _phases(release: Release) -> int:
     """How many phases are judged apart; each step of a release whose weights are ours is one."""
     if release.way == "drive":
         return len(drive_next.shares_of(release))
-    return 1 if release.notes.get("strategy") == "BLUE_GREEN" else 2
+    return int(release.notes["phases"])
 
 
 def written(desk: Desk, release: Release, verdict: Verdict) -> Release:
@@ -94,7 +96,7 @@ def _decided(desk: Desk, release: Release, step: Step, verdict: Verdict | None) 
         return
     if verdict.action is Action.PROMOTE:
         desk.records.decide(release.id, "promote", verdict.reason)
-    elif verdict.action is Action.INCONCLUSIVE and release.decision is None:
+    elif verdict.action is Action.INCONCLUSIVE and release.decided(release.weight) is None:
         desk.records.decide(release.id, "hold", verdict.reason)
 
 

@@ -11,8 +11,8 @@ from caretaker.releases import desk as desks
 from caretaker.releases import drive_back
 from caretaker.releases.desk import Desk, open_desk
 from caretaker.releases.native import describe
-from caretaker.releases.report import cause_of
 from caretaker.runtime import logging
+from caretaker.runtime.telling import cause_of
 
 AGAIN = 15
 
