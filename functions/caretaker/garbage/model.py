@@ -69,8 +69,15 @@ class Resource:
         vpc: id of the VPC it lies in; empty where it has none.
         name: as people know it.
         tags: its tags; None when they were not read.
-        facts: what a deletion must compare or needs: `listener`, `priority`, `default` of a rule, `load_balancer` of
-            a listener, `protected` of a load balancer, `stored_bytes` of a log group.
+        facts: what a deletion must compare or needs, all texts; lists are separated by spaces. Yes is `true`.
+            listener rule: `listener` (ARN), `priority`, `default`, `actions` (types: forward, redirect …), `hosts` (the
+            values of its host header conditions; `*` for a regular expression);
+            listener: `load_balancer` (ARN), `actions` (types of its default actions);
+            load balancer: `protected` (deletion protection, `true` or `false`), `addresses` (public IPv4 addresses);
+            target group: `target_type`; certificate: `names` (its domain names);
+            scalable target: `resource_id`, `dimension`; scaling policy: these and `policy_name`;
+            alarm: `metrics` (how many it watches), `policy` (ARN of the target tracking policy that made it);
+            security group: `group_id`; log group: `stored_bytes`, `protected`.
     """
 
     identity: Identity
@@ -98,6 +105,8 @@ class Reference:
         part_of: ARN of the resource that the referrer is a part of and vanishes with: the group of a security group's
             rule, the load balancer of a network interface that ELB made; empty where it stands alone. Whoever asks
             whether a reference holds asks about `holder`.
+        via: which way it refers, where a deletion must know: `egress` or `ingress` of a security group's rule,
+            `default` or `listed` of a listener's certificate, `forward` of a rule's or listener's action; else empty.
     """
 
     source: str
@@ -106,6 +115,7 @@ class Reference:
     how: str
     owner: str = ""
     part_of: str = ""
+    via: str = ""
 
     @property
     def holder(self) -> str:
@@ -130,7 +140,8 @@ class Reading:
         scope: what it was asked for: an ARN, `vpc-…`, a cluster's ARN; empty for all of the account and Region.
         status: WHOLE only when every page came.
         at: ISO 8601, when it began.
-        items: how many it gave.
+        items: how many it gave. Where each of them is asked about in turn (clusters, gateways, hosted zones), so many
+            readings of the next operation must follow: a reading that gave nothing is told too.
         reason: AWS's words where it is not whole.
     """
 
