@@ -1,9 +1,9 @@
 """What is looked at beside the three streams.
 
 Good answers, refused connections, answers that do not add up and the share of requests are sequential tests like the
-streams, and put their evidence into the same capital. Targets that never get healthy and tasks that stop are plain
-facts. The balancer's own 5xx cannot be told apart by target group (CloudWatch has them per load balancer only): they
-stand in the way of a promotion and nothing more.
+streams, and put their evidence into the same capital. Targets that never get healthy, tasks that stop, and a service
+that nobody answers for any more (`silence`) are plain facts. The balancer's own 5xx cannot be told apart by target
+group (CloudWatch has them per load balancer only): by themselves they stand in the way of a promotion and nothing more.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from caretaker.releases.counting import SMALL_GAP, Row, fold, index_of, is_settl
 from caretaker.releases.dispersion import UNSEEN
 from caretaker.releases.model import Arm, Basis, Check, Minute, Rules, Signs
 from caretaker.releases.sequential import Bets, log_mixture, log_wealth, spread, worse_than
+from caretaker.releases.silence import silence
 
 ANY_WORSE = worse_than(1.0)
 FAILING = spread(0.9, (0.03,), (1.0,))
@@ -247,7 +248,9 @@ def all_checks(
     """
     settled, served = ([one for one in every if is_settled(one, now, rules.settle)] for every in (minutes, served))
     unit = units(minutes, history, "good", started, rules.settle, max(look, 1))
+    alone = (silence(served, history, rules.fatal_unhealthy),) if basis == "before" else ()
     return (
+        *alone,
         success(minutes, Span(started, now, look, rules.settle), unit),
         connections(settled, started, look),
         seen(settled, Span(started, now, look, rules.settle), rules.bake),

@@ -153,7 +153,7 @@ class Rules:
         capital_success, capital_connections, capital_share: parts of the capital for a canary that answers hardly
             anything well, for refused connections, and for the share of requests.
         fatal_stops: stopped tasks of the new revision that convict it.
-        fatal_unhealthy: minutes in a row without any healthy target that convict it.
+        fatal_unhealthy: minutes in a row without any healthy target, or without any answer, that convict it.
         before_tolerated: factor on `tolerated` where the control is the time before.
     """
 
@@ -237,7 +237,7 @@ class Check:
     """What one side check says.
 
     Attributes:
-        name: success, connections, accounts, share, unhealthy, stopped tasks or balancer 5xx.
+        name: success, connections, accounts, share, unhealthy, stopped tasks, balancer 5xx or silence.
         effect: `none`; `hold` stands in the way of a promotion; `convict` rolls back by itself; `evidence` counts with
             its log_against in the common wealth.
         words: for people.
