@@ -92,6 +92,7 @@ class World:
         gateway.completed.append(self._provider_changed)
         gateway.iam.names.group_of_instance = self._group_of
         gateway.iam.names.tag_sources["elasticloadbalancing"] = self.elbv2.tags_of
+        gateway.iam.names.tag_sources["ec2"] = self.ec2.tags_of
 
     def __enter__(self) -> World:
         self._stack.enter_context(self.gateway.intercepted())

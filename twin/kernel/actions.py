@@ -66,15 +66,33 @@ def requests(service: str, operation: str, params: Params, names: Names) -> Iter
     if derive is None:
         raise Unmodelled(f"authorization of {service}:{operation}")
     prefix = _PREFIXES.get(service, service)
+    common = {"aws:requestedregion": (names.region,), "aws:securetransport": ("true",), **_given_tags(params)}
     for ask in derive(params, names):
         action = ask.action or f"{prefix}:{operation}"
-        keys = {"aws:requestedregion": (names.region,), "aws:securetransport": ("true",), **ask.keys}
+        keys = {**common, **ask.keys}
         tags = names.tag_sources.get(action.partition(":")[0])
         yield Request(action, ask.resource, keys, tags, ask.absent)
 
 
 def _unscoped(_params: Params, _names: Names) -> Iterable[Ask]:
     return [Ask("*")]
+
+
+def _given_tags(params: Params) -> Mapping[str, Values]:
+    """`aws:RequestTag/…` and `aws:TagKeys` of the tags that come with a request, however its service writes them."""
+    lists = [params.get("Tags"), params.get("tags"), params.get("TagList")]
+    lists += [spec.get("Tags") for spec in params.get("TagSpecifications") or ()]
+    pairs: list[tuple[str, str]] = []
+    for one in lists:
+        if isinstance(one, Mapping):
+            pairs += [(str(key), str(value)) for key, value in one.items()]
+        for tag in one if isinstance(one, list) else ():
+            key = tag.get("Key", tag.get("key"))
+            pairs.append((str(key), str(tag.get("Value", tag.get("value", "")))))
+    if not pairs:
+        return {}
+    found: dict[str, Values] = {f"aws:requesttag/{key.lower()}": (value,) for key, value in pairs}
+    return {**found, "aws:tagkeys": tuple(key for key, _ in pairs)}
 
 
 # --- ECS -------------------------------------------------------------------------------------------------------------
@@ -150,6 +168,40 @@ def _arns_in(member: str) -> Derive:
 # --- the others ------------------------------------------------------------------------------------------------------
 def _ec2_instances(params: Params, names: Names) -> Iterable[Ask]:
     return [Ask(names.arn("ec2", f"instance/{instance}")) for instance in params["InstanceIds"]]
+
+
+def _security_group(params: Params, names: Names) -> Iterable[Ask]:
+    """The group that is changed; for rules, whichever group they name."""
+    return [Ask(names.arn("ec2", f"security-group/{params['GroupId']}"))]
+
+
+def _create_security_group(params: Params, names: Names) -> Iterable[Ask]:
+    """A group that is tagged as it is made needs CreateTags on it too; its id is not known yet."""
+    yield Ask(names.arn("ec2", "security-group/*"))
+    yield Ask(names.arn("ec2", f"vpc/{params.get('VpcId', '*')}"))
+    if params.get("TagSpecifications"):
+        yield Ask(
+            names.arn("ec2", "security-group/*"),
+            action="ec2:CreateTags",
+            keys={"ec2:createaction": ("CreateSecurityGroup",)},
+        )
+
+
+_EC2_KINDS = {
+    "i": "instance",
+    "sg": "security-group",
+    "sgr": "security-group-rule",
+    "eni": "network-interface",
+    "lt": "launch-template",
+}
+
+
+def _ec2_tags(params: Params, names: Names) -> Iterable[Ask]:
+    for resource in params["Resources"]:
+        kind = _EC2_KINDS.get(resource.partition("-")[0])
+        if kind is None:
+            raise Unmodelled(f"authorization of ec2 tags of {resource!r}")
+        yield Ask(names.arn("ec2", f"{kind}/{resource}"), absent=frozenset({"ec2:createaction"}))
 
 
 def _group(params: Params, names: Names) -> Iterable[Ask]:
@@ -337,7 +389,23 @@ def _table() -> dict[tuple[str, str], Derive]:
             "ListTagsForResource": _arn_in("resourceArn"),
             "TagResource": _arn_in("resourceArn"),
         },
-        "ec2": {"TerminateInstances": _ec2_instances, "StopInstances": _ec2_instances},
+        "ec2": {
+            "TerminateInstances": _ec2_instances,
+            "StopInstances": _ec2_instances,
+            **dict.fromkeys(
+                [
+                    "AuthorizeSecurityGroupEgress",
+                    "AuthorizeSecurityGroupIngress",
+                    "DeleteSecurityGroup",
+                    "RevokeSecurityGroupEgress",
+                    "RevokeSecurityGroupIngress",
+                ],
+                _security_group,
+            ),
+            "CreateSecurityGroup": _create_security_group,
+            "CreateTags": _ec2_tags,
+            "DeleteTags": _ec2_tags,
+        },
         "autoscaling": {
             **dict.fromkeys(
                 [

@@ -58,7 +58,7 @@ class Request:
         prefix, _, tag = key.partition("/")
         if tag and prefix.lower().endswith(":resourcetag"):
             return self._tag(key, tag)
-        if name in self.absent or name in _ALWAYS_KNOWN:
+        if name in self.absent or name in _ALWAYS_KNOWN or name.startswith("aws:requesttag/"):
             return None
         raise Unmodelled(f"IAM condition key {key} for {self.action}")
 
@@ -69,7 +69,7 @@ class Request:
         return None if found is None else (found,)
 
 
-_ALWAYS_KNOWN = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:principalservicename"})
+_ALWAYS_KNOWN = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:principalservicename", "aws:tagkeys"})
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,15 @@ def _read_token(token: str, bad_token: AwsError) -> int:
 
 def matches(values: Iterable[str], patterns: Iterable[str]) -> bool:
     """Whether one of `values` fits one of an EC2 filter's `patterns` (`*` and `?` are wildcards, case counts)."""
-    compiled = [re.compile(fnmatch.translate(pattern.replace("[", "[[]"))) for pattern in patterns]
-    return any(pattern.match(value) for value in values for pattern in compiled)
+    return matcher(patterns)(values)
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[Iterable[str]], bool]:
+    """`matches` for patterns that many things are held against."""
+    given = list(patterns)
+    plain = {pattern for pattern in given if "*" not in pattern and "?" not in pattern}
+    wild = [re.compile(fnmatch.translate(one.replace("[", "[[]"))) for one in given if one not in plain]
+    return lambda values: any(value in plain or any(one.match(value) for one in wild) for value in values)
 
 
 FilterValues = Callable[[T], Iterable[str]]
@@ -98,7 +105,8 @@ def filtered(
     kept = list(items)
     for one in filters:
         values = _values_of(one["Name"], known, tags, operation)
-        kept = [item for item in kept if matches(values(item), one.get("Values", []))]
+        fits = matcher(one.get("Values", []))
+        kept = [item for item in kept if fits(values(item))]
     return kept
 
 

@@ -1,4 +1,5 @@
-"""Amazon EC2, as far as hosts of ECS need it: instances and their states, scheduled events, subnets, launch templates.
+"""Amazon EC2, as far as ECS needs it: instances and their states, scheduled events, subnets, launch templates, security
+groups, network interfaces.
 
 Sources: EC2 API (DescribeInstances, DescribeInstanceStatus, TerminateInstances, StopInstances …) and the user guide's
 pages on the instance life cycle, scheduled events and Spot interruptions.
@@ -15,6 +16,8 @@ from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import Api, Call, operation
 from twin.kernel.kernel import Kernel
 from twin.neighbours.common import Bus, FilterValues, after, emit, filtered, hex_id, page, tag_list, tag_map
+from twin.neighbours.ec2_requests import BAD_TOKEN as _BAD_TOKEN
+from twin.neighbours.ec2_requests import limit
 from twin.neighbours.instance_types import instance_type
 from twin.neighbours.instances import (
     Ec2Instance,
@@ -29,8 +32,10 @@ from twin.neighbours.instances import (
     status_view,
     visible_events,
 )
+from twin.neighbours.interfaces import InterfaceOperations, InterfaceStore
 from twin.neighbours.launch_templates import LaunchTemplate, LaunchTemplateOperations
 from twin.neighbours.network import NetworkOperations
+from twin.neighbours.security_groups import SecurityGroupStore
 
 DESCRIPTIONS: Mapping[str, str] = {
     "instance-retirement": "The instance is running on degraded hardware",
@@ -43,7 +48,6 @@ _USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User ini
 _AWS = ("Server.ScheduledStop", "Server.ScheduledStop: Stopped due to a scheduled retirement")
 _FAILED = ("Server.InternalError", "Server.InternalError: Internal error on launch")
 _SPOT = ("Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Instance terminated by Spot service")
-_BAD_TOKEN = AwsError("InvalidParameterValue", "Unable to parse pagination token")
 
 
 @dataclass
@@ -115,7 +119,8 @@ class Ec2Options:
 
 @dataclass(frozen=True)
 class Launch:
-    """What to launch; see `Ec2.launch`. `instance_id` None takes one from the world's seed."""
+    """What to launch; see `Ec2.launch`. `instance_id` None takes one from the world's seed; without `groups` (ids of
+    security groups) it gets its VPC's default one."""
 
     instance_type: str
     subnet_id: str
@@ -127,6 +132,7 @@ class Launch:
     template: Mapping[str, Any] = field(default_factory=dict)
     root_device: Literal["ebs", "instance-store"] = "ebs"
     termination_protected: bool = False
+    groups: Sequence[str] = ()
 
 
 class InsufficientCapacityError(Exception):
@@ -140,7 +146,7 @@ class InsufficientCapacityError(Exception):
         )
 
 
-class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
+class Ec2(NetworkOperations, InterfaceOperations, LaunchTemplateOperations, Api):
     """The EC2 API and the machinery behind it.
 
     Attributes:
@@ -162,6 +168,9 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
         self.subnets: dict[str, Subnet] = {}
         self.instances: dict[str, Ec2Instance] = {}
         self.templates: dict[str, LaunchTemplate] = {}
+        self.security_groups = SecurityGroupStore(kernel)
+        self.interfaces = InterfaceStore(kernel)
+        self.group_holders = [self.interfaces.of_group]
         self._ids = kernel.rng("ec2/ids")
 
     # --- life of an instance -----------------------------------------------------------------------------------------
@@ -183,6 +192,9 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
 
     def launch(self, wanted: Launch) -> Ec2Instance:
         """Launch one instance: `pending`, then `running`, then booted. WorldError for an unknown subnet or used id."""
+        for group in wanted.groups:
+            if group not in self.security_groups.groups:
+                raise Unmodelled(f"ec2: launch of an instance into security group {group!r}, which does not exist")
         subnet = self.subnets.get(wanted.subnet_id)
         if subnet is None:
             raise WorldError(f"subnet {wanted.subnet_id!r} is not in the world")
@@ -207,6 +219,9 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
             reservation_id=hex_id(self._ids, "r-"),
         )
         self.instances[instance_id] = instance
+        instance.interface_id = self.add_interface(
+            wanted.subnet_id, wanted.groups, private_ip=instance.private_ip, instance_id=instance_id
+        )
         self._enter(instance, "pending")
         after(self.kernel, self.options.pending, lambda: self._run(instance), name=f"run:{instance_id}")
         return instance
@@ -253,6 +268,7 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
 
     def _end(self, instance: Ec2Instance) -> None:
         instance.terminated = self.kernel.clock.now()
+        self.remove_interface(instance.interface_id)
         self._complete_events(instance)
         self._enter(instance, "terminated")
 
@@ -355,12 +371,12 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
     @operation("DescribeInstances", ("InstanceIds", "Filters", "MaxResults", "NextToken"))
     def describe_instances(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         ids = params.get("InstanceIds")
-        limit = self._limit(params, bool(ids))
+        most = limit(params, "InstanceIds")
         found = self._found(ids) if ids else self._visible()
         found = filtered(
             found, params.get("Filters", []), _INSTANCE_FILTERS, lambda one: one.tags, "ec2:DescribeInstances"
         )
-        shown, token = page(found, params.get("NextToken"), limit, lambda one: one.number, _BAD_TOKEN)
+        shown, token = page(found, params.get("NextToken"), most, lambda one: one.number, _BAD_TOKEN)
         reservations = [
             {
                 "ReservationId": one.reservation_id,
@@ -375,7 +391,7 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
     @operation("DescribeInstanceStatus", ("InstanceIds", "Filters", "MaxResults", "NextToken", "IncludeAllInstances"))
     def describe_instance_status(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         ids = params.get("InstanceIds")
-        limit = self._limit(params, bool(ids))
+        most = limit(params, "InstanceIds")
         if ids and len(ids) > 100:
             raise AwsError("InvalidParameterValue", "At most 100 instance IDs can be specified explicitly.")
         found = self._found(ids) if ids else self._visible()
@@ -390,7 +406,7 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
         }
         filters = params.get("Filters", [])
         found = filtered(found, filters, known, lambda one: one.tags, "ec2:DescribeInstanceStatus")
-        shown, token = page(found, params.get("NextToken"), limit, lambda one: one.number, _BAD_TOKEN)
+        shown, token = page(found, params.get("NextToken"), most, lambda one: one.number, _BAD_TOKEN)
         initializing = timedelta(seconds=self.options.initializing)
         statuses = [status_view(one, now, initializing) for one in shown]
         return {"InstanceStatuses": statuses} | ({"NextToken": token} if token else {})
@@ -440,11 +456,27 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
                     tags.pop(tag["Key"], None)
         return {}
 
+    def tags_of(self, arn: str) -> Mapping[str, str]:
+        """The resource's tags, by its ARN; none for what does not exist. IAM's conditions on tags read them."""
+        resource = arn.rpartition("/")[2]
+        if resource == "*" or "/" not in arn:
+            return {}
+        try:
+            return self._tags_of(resource)
+        except AwsError:
+            return {}
+
     def _tags_of(self, resource: str) -> dict[str, str]:
         if resource.startswith("i-"):
             return self._found([resource])[0].tags
         if resource.startswith("lt-"):
             return self.template(resource, None).tags
+        if resource.startswith("sg-"):
+            return self.security_group(resource).tags
+        if resource.startswith("sgr-"):
+            return self._rule(resource).tags
+        if resource.startswith("eni-"):
+            return self._interface(resource).tags
         raise Unmodelled(f"ec2: tags of {resource!r} are not modelled")
 
     def _changed(self, instance: Ec2Instance, change: Callable[[Ec2Instance], None]) -> dict[str, Any]:
@@ -479,24 +511,6 @@ class Ec2(NetworkOperations, LaunchTemplateOperations, Api):
         if found is None or (found.terminated and found.terminated < oldest):
             return {}
         return {instance_id: found}
-
-    @staticmethod
-    def _limit(params: Mapping[str, Any], with_ids: bool) -> int | None:
-        limit: int | None = params.get("MaxResults")
-        if limit is None:
-            return None
-        if with_ids:
-            raise AwsError(
-                "InvalidParameterCombination",
-                "The parameter instancesSet cannot be used with the parameter maxResults",
-            )
-        if not 5 <= limit <= 1000:
-            bound = "greater than 5" if limit < 5 else "smaller than 1000"
-            raise AwsError(
-                "InvalidParameterValue",
-                f"Value ( {limit} ) for parameter maxResults is invalid. Expecting a value {bound}.",
-            )
-        return limit
 
 
 _INSTANCE_FILTERS: dict[str, FilterValues[Ec2Instance]] = {

@@ -275,6 +275,7 @@ class Fleet:
                 market="spot" if market == "spot" or version.market == "spot" else "on-demand",
                 template=used,
                 termination_protected=bool(version.data.get("DisableApiTermination", False)),
+                groups=version.data.get("SecurityGroupIds", ()),
             )
         )
         return member

@@ -123,6 +123,7 @@ class Ec2Instance:
     state_reason: tuple[str, str] | None = None
     transition_reason: str = ""
     terminated: datetime | None = None
+    interface_id: str = ""
 
     @property
     def zone(self) -> str:

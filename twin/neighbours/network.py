@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twin.errors import AwsError, WorldError
@@ -22,6 +22,7 @@ class NetworkOperations:
     kernel: Kernel
     zones: dict[str, Zone]
     subnets: dict[str, Subnet]
+    add_vpc: Callable[..., None]
 
     # --- the network, as the world gives it --------------------------------------------------------------------------
     def add_zone(self, name: str, zone_id: str | None = None) -> Zone:
@@ -45,6 +46,7 @@ class NetworkOperations:
         number = len(self.subnets)
         subnet = Subnet(subnet_id, self.add_zone(zone), vpc_id, f"10.{number}", number, public=public, default=default)
         self.subnets[subnet_id] = subnet
+        self.add_vpc(vpc_id, default=default)
         return subnet
 
     # --- operations: types, zones, subnets ---------------------------------------------------------------------------
