@@ -20,8 +20,8 @@ class Settings:
         policy_path: path of the policy parameters, without a slash at its end.
         topic_arn: topic for messages to people.
         region: the function's own region.
-        replace_host_arn, bake_release_arn: alias ARNs of the machines; empty in functions that start no executions of
-            them.
+        replace_host_arn, bake_release_arn, sweep_express_arn: alias ARNs of the machines; empty in functions that start
+            no executions of them.
         cluster_names: name of the clusters that the roles allow, with wildcards.
     """
 
@@ -32,6 +32,7 @@ class Settings:
     replace_host_arn: str = ""
     cluster_names: str = "*"
     bake_release_arn: str = ""
+    sweep_express_arn: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -45,6 +46,7 @@ class Settings:
             replace_host_arn=env.get("REPLACE_HOST_ARN", ""),
             cluster_names=env.get("CLUSTER_NAMES", "*"),
             bake_release_arn=env.get("BAKE_RELEASE_ARN", ""),
+            sweep_express_arn=env.get("SWEEP_EXPRESS_ARN", ""),
         )
 
     def machine(self) -> str:
@@ -58,6 +60,12 @@ class Settings:
         if not self.bake_release_arn:
             raise BadSettings("BAKE_RELEASE_ARN: '' names no state machine; this function may not start executions")
         return self.bake_release_arn
+
+    def sweep_machine(self) -> str:
+        """Alias ARN of sweep_express, for the functions that start executions."""
+        if not self.sweep_express_arn:
+            raise BadSettings("SWEEP_EXPRESS_ARN: '' names no state machine; this function may not start executions")
+        return self.sweep_express_arn
 
 
 def _need(env: Mapping[str, str], name: str) -> str:

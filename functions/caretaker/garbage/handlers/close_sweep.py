@@ -1,0 +1,81 @@
+"""Close a sweep: free its VPC, and word for programs and people what was deleted, what remains and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from caretaker.garbage.desk import opened
+from caretaker.garbage.record import Records, SweepClosed
+from caretaker.garbage.report import (
+    cause_of,
+    event_of,
+    message_of,
+    outcome_of,
+    result_of,
+    unopened_event,
+    unopened_result,
+)
+from caretaker.garbage.sweep import Act, Outcome, Sweep
+from caretaker.runtime import clock, logging
+
+MAX_REASON = 2_000
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Close the sweep. Idempotent; the first outcome stays."""
+    _, records = opened(event["id"])
+    result: dict[str, Any] = event["result"]
+    sweep = records.find(event["id"])
+    if sweep is None:
+        return _unopened(event, result)
+    acts = records.acts(sweep.id)
+    outcome, reason = _outcome(result, sweep, acts)
+    now = clock.entered(event)
+    if sweep.open:
+        _expired(records, sweep)
+        deleted = sum(1 for act in acts if act.status == "done")
+        logging.count(f"Sweep{outcome.capitalize()}")
+        if deleted:
+            logging.count("SweepDeletion", deleted)
+        sweep = records.close(sweep.id, outcome, reason, now, deletions=deleted)
+    else:
+        sweep = records.close(sweep.id, outcome, reason, now)
+    return {
+        "result": result_of(sweep, acts),
+        "event": event_of(sweep, acts, event["execution"]),
+        "message": message_of(sweep, acts),
+    }
+
+
+def _unopened(event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """It never came to a sweep: nothing was claimed. Only a person who asked for one is told."""
+    outcome = str(result.get("outcome") or "failed")
+    reason = str(result.get("reason") or cause_of(result.get("failure") or {}))[:MAX_REASON]
+    asked = event["input"]["trigger"]["kind"] == "request"
+    told = unopened_event(event["input"], outcome, reason, event["execution"]) if asked or outcome == "failed" else None
+    if outcome == "failed":
+        logging.count("SweepFailed")
+    return {"result": unopened_result(event["input"], outcome, reason), "event": told, "message": None}
+
+
+def _outcome(result: dict[str, Any], sweep: Sweep, acts: list[Act]) -> tuple[Outcome, str]:
+    """What the sweep came to: what the state before says, or what became of its acts."""
+    if result.get("outcome"):
+        reason = str(result.get("reason") or cause_of(result.get("failure") or {}))
+        done = sum(1 for act in acts if act.status == "done")
+        if result["outcome"] == "failed" and done:
+            reason = f"{reason}; {done} acts had been done, each with its proof"
+        return cast(Outcome, result["outcome"]), reason[:MAX_REASON]
+    outcome, reason = outcome_of(acts, sweep.remains)
+    return outcome, reason[:MAX_REASON]
+
+
+def _expired(records: Records, sweep: Sweep) -> None:
+    """A question that nobody answered is closed with its sweep."""
+    if sweep.approval is None or sweep.approval.answer is not None:
+        return
+    try:
+        records.update(sweep.id, approval=replace(sweep.approval, answer="expired"))
+    except SweepClosed:
+        return

@@ -1,0 +1,181 @@
+"""What became of a sweep, in words: the outcome event, the messages to people. Plain functions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from caretaker.garbage.sweep import Act, Outcome, Sweep
+from caretaker.runtime.clock import iso
+
+# SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
+MAX_SUBJECT = 99
+MAX_TEXT = 20_000
+# EventBridge API: PutEvents takes 256 KB an entry; the record has everything, the event the first of each list.
+MAX_LISTED = 200
+# A state's data is at most 256 KiB, and the outcome is in it twice.
+MAX_LINE = 400
+_WORDS = {
+    "done": "deleted",
+    "gone": "was gone already",
+    "refused": "kept: AWS refused it",
+    "skipped": "left",
+    "intended": "not known whether it was deleted",
+    "planned": "not deleted yet",
+}
+
+
+def cause_of(failure: Mapping[str, Any]) -> str:
+    """A caught error in words: a function's own message out of the payload that Lambda wraps it in."""
+    error, cause = str(failure.get("Error") or "unknown error"), str(failure.get("Cause") or "")
+    try:
+        wrapped = json.loads(cause)
+    except ValueError:
+        wrapped = None
+    if isinstance(wrapped, dict) and "errorMessage" in wrapped:
+        cause = str(wrapped["errorMessage"])
+    return f"{error}: {cause}" if cause else error
+
+
+def outcome_of(acts: Sequence[Act], remains: Sequence[str]) -> tuple[Outcome, str]:
+    """Outcome and reason of a sweep that came to its acts' end."""
+    counts = Counter(act.status for act in acts)
+    deleted, kept = counts["done"] + counts["gone"], counts["refused"] + counts["skipped"]
+    open_ = counts["planned"] + counts["intended"]
+    words = [f"{deleted} of {len(acts)} acts done"]
+    if kept:
+        first = next(act for act in acts if act.status in ("refused", "skipped"))
+        words.append(f"{kept} left, the first because {first.reason}")
+    if open_:
+        words.append(f"{open_} not come to")
+    if remains:
+        words.append(f"{len(remains)} other things remain")
+    if kept or open_:
+        return "kept", "; ".join(words)
+    return "swept", "; ".join(words)
+
+
+def act_words(act: Act) -> str:
+    """One act and what became of it."""
+    words = f"{act.kind} {act.resource}: {_WORDS[act.status]}"
+    if act.status == "done" and not act.action.partition(":")[2].startswith(("Delete", "Deregister")):
+        words = f"{act.kind} {act.resource}: {act.why}"
+    return brief(f"{words} ({act.reason})" if act.reason else words)
+
+
+def brief(text: str) -> str:
+    return text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 3]}..."
+
+
+def unopened_result(given: Mapping[str, Any], outcome: str, reason: str) -> dict[str, Any]:
+    """Output of an execution that never opened a sweep."""
+    return {"id": given.get("id"), "vpc": given.get("vpc"), "outcome": outcome, "reason": reason}
+
+
+def unopened_event(given: Mapping[str, Any], outcome: str, reason: str, execution: str) -> dict[str, Any]:
+    """`detail_type` and `detail` of the outcome event of a sweep that a person asked for and that was never opened."""
+    asked = {"trigger": given["trigger"]["text"], "execution": execution}
+    return {
+        "detail_type": f"Sweep {outcome.capitalize()}",
+        "detail": {**unopened_result(given, outcome, reason), **asked},
+    }
+
+
+def result_of(sweep: Sweep, acts: Sequence[Act]) -> dict[str, Any]:
+    """Output of the execution."""
+    return {
+        "id": sweep.id,
+        "vpc": sweep.vpc,
+        "mode": sweep.mode,
+        "outcome": sweep.outcome,
+        "reason": sweep.reason,
+        "deletions": sum(1 for act in acts if act.status == "done"),
+        "remains": len(sweep.remains),
+    }
+
+
+def event_of(sweep: Sweep, acts: Sequence[Act], execution: str) -> dict[str, Any]:
+    """`detail_type` and `detail` of the outcome event: counts, deletions, what remains and why, savings."""
+    detail = {
+        **result_of(sweep, acts),
+        "execution": execution,
+        "trigger": sweep.trigger.text,
+        "opened": iso(sweep.opened),
+        "ended": iso(sweep.ended) if sweep.ended else None,
+        "counts": dict(sweep.counts),
+        "plan": _listed(sweep.plan),
+        "acts": [
+            {
+                "resource": act.resource,
+                "kind": act.kind,
+                "action": act.action,
+                "status": act.status,
+                "why": brief(act.why),
+            }
+            | ({"reason": brief(act.reason)} if act.reason else {})
+            for act in acts[:MAX_LISTED]
+        ],
+        "remains": _listed(sweep.remains),
+        "savings": _listed(sweep.savings),
+    }
+    return {"detail_type": f"Sweep {str(sweep.outcome).capitalize()}", "detail": detail}
+
+
+def _listed(lines: Iterable[str]) -> list[str]:
+    found = [brief(line) for line in lines]
+    rest = len(found) - MAX_LISTED
+    return [*found[:MAX_LISTED], f"and {rest} more; the record has them all"] if rest > 0 else found
+
+
+def message_of(sweep: Sweep, acts: Sequence[Act]) -> dict[str, str] | None:
+    """Subject and text for people; None for outcomes that need nobody: a plan without acts among them."""
+    refused = any(act.status == "refused" for act in acts)
+    planned = sweep.outcome == "planned" and bool(acts)
+    if sweep.outcome != "failed" and not refused and not planned:
+        return None
+    lines = [
+        f"What: sweep {sweep.id} of {sweep.vpc} ended as {sweep.outcome}.",
+        f"Why: {sweep.reason}",
+        "Done:",
+        *(f"- {act_words(act)}" for act in acts),
+        *(["- nothing"] if not acts else []),
+        "Remains:",
+        *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),
+        *(f"Saves: {line}" for line in sweep.savings),
+        f"Next: {_NEXT[str(sweep.outcome)]}",
+    ]
+    return {"subject": subject(f"Caretaker: {sweep.vpc}: sweep {sweep.outcome}"), "text": "\n".join(lines)[:MAX_TEXT]}
+
+
+_NEXT = {
+    "failed": "Nothing is deleted without proof; the patrol sweeps again. Look at why it failed.",
+    "kept": "Look at what AWS refused; the next patrol tries again.",
+    "swept": "Look at what AWS refused; the next patrol tries again.",
+    "planned": "Nothing was deleted. Policy (`garbage`, `mode`) allows it with `act`, or asks with `approve`.",
+    "ignored": "Nothing was deleted.",
+}
+
+
+def question_of(sweep: Sweep, acts: Sequence[Act], expires: datetime) -> dict[str, str]:
+    """The message that asks a person: each planned act with its proof in words."""
+    lines = [
+        f"Sweep {sweep.id} of {sweep.vpc} waits for your answer until {iso(expires)}.",
+        f"Why it was begun: {sweep.trigger.text}",
+        f"It would do {len(acts)} acts, in this order:",
+        *(f"{act.number}. {act.action.partition(':')[2]} {act.kind} {act.resource}: {act.why}" for act in acts),
+        *(f"Saves: {line}" for line in sweep.savings),
+        "Remains:",
+        *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),
+        "Each of them is looked at once more before it is deleted, and stays if anybody uses it by then.",
+        f"Answer with `caretaker approve {sweep.id}` or `caretaker reject {sweep.id}`.",
+        "Without an answer nothing is deleted.",
+    ]
+    return {"subject": subject(f"Caretaker: {sweep.vpc}: may it be deleted?"), "text": "\n".join(lines)[:MAX_TEXT]}
+
+
+def subject(text: str) -> str:
+    """As SNS takes it."""
+    return text.encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
