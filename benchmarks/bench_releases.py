@@ -5,16 +5,21 @@
 Each world of worlds/ is run with Caretaker as it stands there, and once more without: its service is released by ECS's
 native canary with the settings of Express Mode (5 % for 3 minutes, then everything with 3 minutes of bake), and its
 alarm is the rule of Express Mode (4xx + 5xx above 1 % of the requests in 2 of 3 minutes, here of the canary's target
-group alone, which is its best case). Printed is simulated time from the first moment in which users met the worse
-revision until its weight was 0, and how many of its answers were errors.
+group alone, which is its best case). An Express service keeps its own rule, with and without Caretaker.
+
+Printed is simulated time from the first moment in which users met the worse revision until its weight was 0, and how
+many of its answers were errors from then on, the requests included that found no target while its tasks ended. Beside
+that: how many releases of a revision as good as the former, in the same world, were taken back. Requests are counted
+as they come in the twin, looked at every 5 seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,12 +30,19 @@ from twin.kernel.api import Caller
 from twin.rehearsal.durations import show
 from twin.rehearsal.events import from_world
 from twin.rehearsal.exposures import Exposure
-from twin.rehearsal.loading import LoadedWorld, load_world, world_of
+from twin.rehearsal.loading import LoadedWorld, world_of
 from twin.rehearsal.reading import read_yaml
 from twin.rehearsal.rehearsal import Rehearsal
 
 ROOT = Path(__file__).resolve().parents[1]
-WORLDS = ("release_watch_good", "release_watch_bad", "release_watch_slow", "release_watch_dead")
+WAYS = {
+    "watch": ("bad", "slow", "dead", "late", "4xx", "shared"),
+    "gate": ("bad", "slow", "dead", "late"),
+    "drive": ("bad", "slow", "dead", "late", "sticky"),
+    "express": ("bad", "missed"),
+}
+WORLDS = tuple(f"release_{way}_{case}" for way, cases in WAYS.items() for case in cases)
+CONTENDERS = ("caretaker", "express")
 ALARM = "express-rollback"
 EXPRESS = {
     "strategy": "CANARY",
@@ -53,20 +65,65 @@ class Met:
     errors: float
 
 
+@dataclass(frozen=True)
+class Case:
+    """One world as one contender gets it; `good`: its new revision is as good as the former."""
+
+    world: str
+    who: str
+    good: bool
+
+    def loaded(self) -> LoadedWorld:
+        """The world, checked."""
+        path = ROOT / "worlds" / f"{self.world}.yaml"
+        fields = _fields(path)
+        if self.good:
+            fields = as_good(fields)
+        if self.who == "express":
+            fields = by_express(fields)
+        return world_of(fields, str(path), path.parent, self.world)
+
+    @property
+    def has_bad(self) -> bool:
+        """Whether some revision of the world answers worse than the others."""
+        fields = _fields(ROOT / "worlds" / f"{self.world}.yaml")
+        return any(_of_a_revision(each) for each in fields["traffic"]["behaviours"])
+
+    def content(self) -> str:
+        """The same for cases that are the same but for the names of their worlds."""
+        return self.who + self.loaded().spec.model_dump_json(exclude={"name", "about", "expect"})
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
-    print(f"{options.seeds} seeds; from the first bad moment to weight 0, median and p95 of simulated time")
-    print(f"{'world':<26}{'who':<11}{'rolled back':>12}{'median':>10}{'p95':>10}{'errors met':>12}")
     seeds = range(1, options.seeds + 1)
+    cases = [Case(world, who, good) for world in options.worlds for who in CONTENDERS for good in (False, True)]
+    needed = {case: case.content() for case in cases if case.good or case.has_bad}
+    print(f"{options.seeds} seeds; from the first bad moment to weight 0, median and p95 of simulated time")
+    print(HEADING, flush=True)
     # One process for each core: a world patches botocore, so that a process can be in one world only.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        found = {
-            (name, who): [pool.submit(job, name, who, seed) for seed in seeds]
-            for name in options.worlds
-            for who in ("caretaker", "express")
-        }
-        for (name, who), jobs in found.items():
-            print(row(name, who, [each.result() for each in jobs]), flush=True)
+        runs: dict[str, list[Future[Met]]] = {}
+        for case, content in needed.items():
+            if content not in runs:
+                runs[content] = [pool.submit(job, case, seed) for seed in seeds]
+        _show_progress([run for each in runs.values() for run in each])
+        for world in options.worlds:
+            for who in CONTENDERS:
+                bad, good = (_results(runs, needed.get(Case(world, who, good))) for good in (False, True))
+                print(row(world if who == CONTENDERS[0] else "", who, bad, good), flush=True)
+
+
+def _results(runs: Mapping[str, Sequence[Future[Met]]], content: str | None) -> list[Met]:
+    return [run.result() for run in runs[content]] if content else []
+
+
+def _show_progress(runs: Sequence[Future[Met]]) -> None:
+    """Wait for all runs, and say on standard error how far they are."""
+    for number, run in enumerate(as_completed(runs), start=1):
+        run.result()
+        print(f"\r{number} of {len(runs)} runs", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -76,51 +133,49 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def job(name: str, who: str, seed: int) -> Met:
-    """One run of one contender, by names: what another process can be asked for."""
-    if who == "express":
-        return run(express_world(name), seed, alarmed=True)
-    return run(load_world(ROOT / "worlds" / f"{name}.yaml"), seed)
+def job(case: Case, seed: int) -> Met:
+    """One run of one case: what another process can be asked for."""
+    loaded = case.loaded()
+    planned = from_world(loaded.spec, loaded.folder, loaded.where)
+    with Rehearsal(loaded, planned, seed=seed) as rehearsal:
+        if case.who == "express" and not any(service.express for service in loaded.spec.services):
+            _put_alarm(rehearsal)
+        rehearsal.run()
+        return met(rehearsal.releases.exposures.seen)
 
 
-def express_world(name: str) -> LoadedWorld:
-    """A world without Caretaker, whose service is released by the rule of Express Mode.
+def as_good(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same world, whose new revision behaves as the former."""
+    traffic = fields["traffic"]
+    kept = [each for each in traffic["behaviours"] if not _of_a_revision(each)]
+    return {**fields, "traffic": {**traffic, "behaviours": kept}, "expect": None}
+
+
+def _of_a_revision(behaviour: Mapping[str, Any]) -> bool:
+    return ":" in behaviour.get("task_definition", "*")
+
+
+def by_express(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same world without Caretaker, whose service is released by the rule of Express Mode.
 
     A release that the world asks Caretaker for becomes UpdateService at the same moment.
     """
-    path = ROOT / "worlds" / f"{name}.yaml"
-    fields = _fields(path)
+    without = {**fields, "policy": {"defaults": {"releases": {"way": "off"}}}, "events": [], "expect": None}
     service = {key: value for key, value in fields["services"][0].items() if key != "deployment_controller"}
+    if "express" in service:
+        return without
     actors = list(fields.get("actors", ()))
     for event in fields.get("events", ()):
         detail = event["event"]["detail"]
         params = {key: detail[key] for key in ("cluster", "service", "taskDefinition")}
         actors.append({"at": event["at"], "as": "pipeline", "call": "ecs.UpdateService", "params": params})
-    made = {
-        **fields,
-        "services": [{**service, "release": EXPRESS}],
-        "actors": actors,
-        "events": [],
-        "policy": {"defaults": {"releases": {"way": "off"}}},
-        "expect": None,
-    }
-    return world_of(made, str(path), path.parent, f"{name} by Express's rule")
+    return {**without, "services": [{**service, "release": EXPRESS}], "actors": actors}
 
 
 def _fields(path: Path) -> dict[str, Any]:
     data: dict[str, Any] = dict(read_yaml(path))
     base = data.pop("extends", None)
     return {**_fields(path.parent / base), **data} if base else data
-
-
-def run(loaded: LoadedWorld, seed: int, *, alarmed: bool = False) -> Met:
-    """One run, to its end."""
-    planned = from_world(loaded.spec, loaded.folder, loaded.where)
-    with Rehearsal(loaded, planned, seed=seed) as rehearsal:
-        if alarmed:
-            _put_alarm(rehearsal)
-        rehearsal.run()
-        return met(rehearsal.releases.exposures.seen)
 
 
 def _put_alarm(rehearsal: Rehearsal) -> None:
@@ -139,14 +194,22 @@ def met(seen: Sequence[Exposure]) -> Met:
     return Met(last.bad_at is not None, last.zero_at is not None, last.seconds_to_zero, last.errors)
 
 
-def row(world: str, who: str, runs: Sequence[Met]) -> str:
+HEADING = f"{'world':<22}{'who':<10}{'bad gone':>9}{'median':>10}{'p95':>10}{'errors met':>12}{'good gone':>11}"
+
+
+def row(world: str, who: str, bad: Sequence[Met], good: Sequence[Met]) -> str:
     """One line of the table. Runs in which the bad revision kept its weight have no time: they are counted apart."""
-    gone = f"{sum(each.gone for each in runs)} of {len(runs)}"
-    times = sorted(each.seconds for each in runs if each.seconds is not None)
+    times = sorted(each.seconds for each in bad if each.seconds is not None)
     median = show(statistics.median(times)) if times else "-"
     high = show(percentile(times, 0.95)) if times else "-"
-    errors = f"{statistics.median(each.errors for each in runs):,.0f}" if any(each.bad for each in runs) else "-"
-    return f"{world:<26}{who:<11}{gone:>12}{median:>10}{high:>10}{errors:>12}"
+    errors = f"{statistics.median(each.errors for each in bad):,.0f}" if bad else "-"
+    return f"{world:<22}{who:<10}{gone(bad):>9}{median:>10}{high:>10}{errors:>12}{gone(good):>11}"
+
+
+def gone(runs: Iterable[Met]) -> str:
+    """In how many runs the new revision was taken back."""
+    ended = [each.gone for each in runs]
+    return f"{sum(ended)} of {len(ended)}" if ended else "-"
 
 
 def percentile(ordered: Sequence[float], part: float) -> float:

@@ -1,8 +1,8 @@
 """The traffic of a world: requests by the minute, sent through the balancers' rules to the targets behind them.
 
-Every quarter of a minute the engine looks where requests go at that moment (shares of the rule, healthy targets, what
-runs behind them) and adds up means; every half minute it draws counts from these and sends each node's report on its
-way to CloudWatch. No request is drawn by itself. All of it is background: it never keeps a world busy.
+Every five seconds the engine looks where requests go at that moment (shares of the rule, healthy targets, what runs
+behind them) and adds up means; every half minute it draws counts from these and sends each node's report on its way to
+CloudWatch. No request is drawn by itself. All of it is background: it never keeps a world busy.
 
 Sources: Application Load Balancer guide ("Routing", "Health checks": fail open; "Troubleshoot": HTTP 502, 503, 504).
 """
@@ -23,8 +23,10 @@ from twin.traffic import model, reports
 from twin.traffic.model import Effect, TrafficOptions
 from twin.traffic.samplers import poisson
 
-LOOK = 15
-"""Seconds between two looks at where requests go."""
+LOOK = 5
+"""Seconds between two looks at where requests go: what changes in between counts from the look before on."""
+HOSTS = 15
+"""Seconds between two counts of the healthy hosts; a multiple of LOOK, and a divisor of REPORT."""
 REPORT = 30
 """Seconds between two reports of a node; a divisor of a minute, and a multiple of LOOK."""
 
@@ -115,7 +117,7 @@ class Traffic:
         self._looked = clock.time()
         end = math.floor(clock.time() / 60) * 60
         for minute in range(end - int(self.spec.history // 60) * 60, end, 60):
-            self._look(minute, 60.0)
+            self._look(minute + 60.0, 60.0)
             self._report(minute, lag=False)
         self._wait()
 
@@ -129,17 +131,18 @@ class Traffic:
         self.kernel.scheduler.call_later(delay, lambda: self._beat(beat), name="traffic", background=True)
 
     def _beat(self, beat: int) -> None:
-        """`beat` counts quarters of minutes since the epoch; the one that ends now is looked at as it is now."""
+        """`beat` counts looks since the epoch; the time of the one that ends now is looked at as it is now."""
         now = float(beat * LOOK)
-        self._look(now - LOOK, now - max(self._looked, now - LOOK))
+        self._look(now, now - max(self._looked, now - LOOK))
         self._looked = now
         if now % REPORT == 0:
             self._report(now - REPORT, lag=True)
         self._wait()
 
     # --- where requests go -------------------------------------------------------------------------------------------
-    def _look(self, at: float, length: float) -> None:
-        """Add the requests of `length` seconds from the epoch second `at` on."""
+    def _look(self, end: float, length: float) -> None:
+        """Add the requests of the `length` seconds until the epoch second `end`."""
+        at = end - length
         balancers: dict[str, LoadBalancer] = {}
         elapsed = max(0.0, at - self.kernel.clock.start.timestamp())
         for requests in self.spec.requests:
@@ -154,8 +157,9 @@ class Traffic:
             for group_arn, share in self.elbv2.shares(requests.rule).items():
                 if share > 0:
                     self._send(balancer, rule.arn, group_arn, rate * share, length, elapsed)
-        for balancer in balancers.values():
-            self._count_hosts(balancer)
+        if end % HOSTS == 0:
+            for balancer in balancers.values():
+                self._count_hosts(balancer)
 
     def _exists(self, arn: str) -> bool:
         try:
