@@ -18,7 +18,7 @@ from twin.rehearsal.loading import load_world
 from twin.rehearsal.rehearsal import Rehearsal
 from twin.rehearsal.report import Release
 
-WORLD = Path(__file__).resolve().parents[2] / "worlds" / "release_watch_approve.yaml"
+WORLDS = Path(__file__).resolve().parents[2] / "worlds"
 ANN = Caller("operator", "ann")
 
 
@@ -31,9 +31,9 @@ class Answered:
     frames: list[Frame]
 
 
-def answered(monkeypatch: pytest.MonkeyPatch, *commands: list[str]) -> Answered:
+def answered(monkeypatch: pytest.MonkeyPatch, *commands: list[str], name: str = "release_watch_approve") -> Answered:
     """The world's release, with these commands given a minute after it asked."""
-    loaded = load_world(WORLD)
+    loaded = load_world(WORLDS / f"{name}.yaml")
     codes: list[int] = []
     frames: list[Frame] = []
     with Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where)) as rehearsal:
@@ -100,3 +100,20 @@ def test_a_rejected_one_is_not(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert (release.weights_zero_at, release.seconds_to_zero) == (None, None)
     assert release.first_bad_at is not None
     assert release.users_errors > 100
+
+
+def test_a_driven_release_begins_once_it_is_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answered(monkeypatch, ["approve", "bake-release", "--by", "ann"], name="release_drive_approve")
+    assert found.codes == [0]
+    assert found.release.outcome == "promoted"
+    assert [words.split()[1] for words in found.release.done if words.startswith("shifted")] == [
+        "5.0%",
+        "25.0%",
+        "100.0%",
+    ]
+
+
+def test_a_driven_release_that_is_rejected_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answered(monkeypatch, ["reject", "bake-release", "--by", "ann"], name="release_drive_approve")
+    assert (found.codes, found.release.outcome, found.release.done) == ([0], "planned", [])
+    assert "rejected" in (found.release.reason or "")

@@ -69,3 +69,26 @@ def test_a_second_release_is_refused_and_told_so() -> None:
 
 def test_observing_changes_nothing() -> None:
     assert mutations(shipped("release_drive_observe")) == []
+
+
+def test_every_rule_shifts_and_every_rule_goes_back() -> None:
+    report = shipped("release_drive_rules")
+    assert (report.verdict, broken(report)) == ("ok", [])
+    written = {each.text.split(" → ")[0].split(" of ")[0] for each in report.timeline if each.kind == "rule.weights"}
+    assert written == {"rule 5", "rule 10"}
+    assert acts(report, "ModifyRule") == 4
+    [release] = report.releases
+    assert release.canary_requests > 1_000
+    assert release.weights_zero_at is not None
+
+
+def test_a_default_action_is_written_as_the_listeners() -> None:
+    report = shipped("release_drive_default")
+    assert (report.verdict, broken(report)) == ("ok", [])
+    assert (acts(report, "ModifyListener"), acts(report, "ModifyRule")) == (3, 0)
+
+
+def test_a_question_that_nobody_answers_has_changed_nothing() -> None:
+    report = shipped("release_drive_approve")
+    assert (report.verdict, mutations(report)) == ("ok", [])
+    assert detail(report, "Release Planned")["outcome"] == "planned"

@@ -9,7 +9,13 @@ from rehearsals import ROOT, mutations, rehearsed, shipped
 from twin.rehearsal.loading import world_of
 from twin.rehearsal.report import Report
 
-STOPPED = ["release_watch_bad", "release_watch_slow", "release_watch_dead", "release_watch_late", "release_watch_silent"]
+STOPPED = [
+    "release_watch_bad",
+    "release_watch_slow",
+    "release_watch_dead",
+    "release_watch_late",
+    "release_watch_silent",
+]
 LEFT_ALONE = [
     "release_watch_good",
     "release_watch_observe",

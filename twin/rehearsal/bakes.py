@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twin.kernel.clock import iso
 from twin.kernel.machines import Execution
 from twin.rehearsal import report
-from twin.rehearsal.exposures import Exposure
+from twin.rehearsal.exposures import Exposure, together
 from twin.rehearsal.release_records import ReleaseRecords
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def _answer(executions: Sequence[Execution]) -> Mapping[str, Any]:
 
 
 def exposure_of(bake: Bake, exposures: Sequence[Exposure]) -> Exposure | None:
-    """What users met of the release's revision: the last exposure of it that began before the release ended."""
+    """What users met of the release's revision: of each rule the last exposure of it that began before the release
+    ended, all of them together."""
     record = bake.record
     if record is None:
         return None
@@ -124,7 +125,7 @@ def exposure_of(bake: Bake, exposures: Sequence[Exposure]) -> Exposure | None:
     exact = [each for each in own if any(each.canary.revision.endswith(name) for name in names)]
     alike = [each for each in own if each.canary.definition == definition]
     found = exact or alike
-    return found[-1] if found else None
+    return together(list({each.rule: each for each in found}.values())) if found else None
 
 
 def _open_in(exposure: Exposure, bake: Bake) -> bool:

@@ -8,8 +8,8 @@ this is taken from what Caretaker says: the same measure holds for ECS's own rol
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,20 @@ class Exposure:
         if self.bad_at is None or self.zero_at is None:
             return None
         return max(0.0, (self.zero_at - self.bad_at).total_seconds())
+
+
+def together(found: Sequence[Exposure]) -> Exposure:
+    """What users met of one revision through several rules; its share is that of the rule that had it first."""
+    first = min(found, key=lambda each: each.opened)
+    ends = [each.zero_at for each in found if each.zero_at is not None]
+    return replace(
+        first,
+        bad_at=min((each.bad_at for each in found if each.bad_at is not None), default=None),
+        zero_at=max(ends) if len(ends) == len(found) else None,
+        requests=sum(each.requests for each in found),
+        answered=sum(each.answered for each in found),
+        errors=sum(each.errors for each in found),
+    )
 
 
 class Exposures:
@@ -163,7 +177,8 @@ class Exposures:
 
     def _is_bad(self, exposure: Exposure, sent: Sent) -> bool:
         if sent.effect is None:
-            return True
+            # Without weight these are the last requests of nodes that have not heard of it: no fault of the revision.
+            return exposure.zero_at is None
         assert self._world.traffic is not None
         usual = model.effect(self._world.traffic.spec, exposure.baseline.definition, sent.at, sent.load)
         return worse(sent.effect, usual)
