@@ -45,8 +45,8 @@ class Need:
         scope: for what.
         each: for `Scope.EACH`: the operation, read for all of the account, for each item of which this one is needed.
         after: the operation on the same scope without whose items there is nothing to ask for.
-        again: it is read again right before the deletion, since AWS itself does not refuse to delete what it shows to
-            be in use, or refuses only after a while.
+        again: it is read again right before the deletion: it shows the resource itself, or a use that AWS would not
+            refuse to break.
     """
 
     operation: str
@@ -88,11 +88,14 @@ _GATEWAYS: tuple[Need, ...] = (
     Need("ecs:DescribeGatewayRoute", Scope.EACH, each="ecs:ListGateways", after="ecs:ListGatewayRoutes"),
 )
 _STACKS = (Need("cloudformation:DescribeStackResources", Scope.ITSELF),)
-_SCALING: tuple[Need, ...] = _all(
-    "application-autoscaling:DescribeScalableTargets",
-    "application-autoscaling:DescribeScalingPolicies",
-    "application-autoscaling:DescribeScheduledActions",
-    "cloudwatch:DescribeAlarms",
+_SCALING_AGAIN: tuple[Need, ...] = tuple(
+    Need(operation, Scope.ACCOUNT, again=True)
+    for operation in (
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:DescribeScalingPolicies",
+        "application-autoscaling:DescribeScheduledActions",
+        "cloudwatch:DescribeAlarms",
+    )
 )
 # Whatever the inventory of an Express service, an ordinary service or a gateway can name.
 _ECS = (*_SERVICES, *_GATEWAYS, *_STACKS)
@@ -104,7 +107,8 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
     ),
     Kind.TARGET_GROUP: (
         *_ECS,
-        *_all(f"{_ELB}:DescribeLoadBalancers", f"{_ELB}:DescribeTargetGroups"),
+        *_all(f"{_ELB}:DescribeLoadBalancers"),
+        Need(f"{_ELB}:DescribeTargetGroups", Scope.ACCOUNT, again=True),
         Need(f"{_ELB}:DescribeListeners", Scope.BALANCERS),
         Need(f"{_ELB}:DescribeRules", Scope.LISTENERS),
         Need(f"{_ELB}:DescribeTargetHealth", Scope.ITSELF, again=True),
@@ -117,14 +121,14 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
         Need(f"{_ELB}:DescribeRules", Scope.NAMING_LISTENERS),
         Need("acm:DescribeCertificate", Scope.ITSELF, again=True),
     ),
-    Kind.SCALABLE_TARGET: (*_ECS, *(Need(n.operation, n.scope, again=True) for n in _SCALING)),
-    Kind.SCALING_POLICY: (*_ECS, *_SCALING),
-    Kind.ALARM: (*_ECS, *(Need(n.operation, n.scope, again=True) for n in _SCALING)),
+    Kind.SCALABLE_TARGET: (*_ECS, *_SCALING_AGAIN),
+    Kind.SCALING_POLICY: (*_ECS, *_SCALING_AGAIN),
+    Kind.ALARM: (*_ECS, *_SCALING_AGAIN),
     Kind.SECURITY_GROUP: (
         *_ECS,
         *_TASKS,
         *_all(f"{_ELB}:DescribeLoadBalancers"),
-        Need("ec2:DescribeSecurityGroups", Scope.VPC),
+        Need("ec2:DescribeSecurityGroups", Scope.VPC, again=True),
         Need("ec2:DescribeSecurityGroupRules", Scope.VPC, again=True),
         Need("ec2:DescribeNetworkInterfaces", Scope.VPC, again=True),
     ),
@@ -135,8 +139,9 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
     ),
     Kind.LOAD_BALANCER: (
         *(Need(n.operation, n.scope, n.each, n.after, again=n not in _STACKS) for n in _ECS),
-        *_all(f"{_ELB}:DescribeLoadBalancers", f"{_ELB}:DescribeTargetGroups"),
+        *_all(f"{_ELB}:DescribeTargetGroups"),
         Need(f"{_ELB}:DescribeTargetHealth", Scope.BALANCER_TARGETS),
+        Need(f"{_ELB}:DescribeLoadBalancers", Scope.ACCOUNT, again=True),
         Need(f"{_ELB}:DescribeListeners", Scope.ITSELF, again=True),
         Need(f"{_ELB}:DescribeRules", Scope.OWN_LISTENERS, again=True),
         Need(f"{_ELB}:DescribeLoadBalancerAttributes", Scope.ITSELF, again=True),
@@ -169,6 +174,21 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
 }
 """What must be whole before a resource of the kind can be garbage. Kinds without an entry are never deleted."""
 
+TAGS: dict[Kind, str] = {
+    Kind.RULE: f"{_ELB}:DescribeTags",
+    Kind.TARGET_GROUP: f"{_ELB}:DescribeTags",
+    Kind.LISTENER: f"{_ELB}:DescribeTags",
+    Kind.LOAD_BALANCER: f"{_ELB}:DescribeTags",
+    Kind.CERTIFICATE: "acm:ListTagsForCertificate",
+    Kind.SECURITY_GROUP: "ec2:DescribeSecurityGroups",
+    Kind.ALARM: "cloudwatch:ListTagsForResource",
+    Kind.SCALABLE_TARGET: "application-autoscaling:ListTagsForResource",
+    Kind.LOG_GROUP: "logs:ListTagsForResource",
+    Kind.TASK_DEFINITION: "ecs:ListTagsForResource",
+    Kind.CLUSTER: "ecs:ListTagsForResource",
+}
+"""What tells the tags of a kind. Scaling policies have none."""
+
 MISSING = "was not read"
 # Needs of these scopes ask for the same readings for every resource of a kind and VPC.
 _COMMON = (
@@ -180,6 +200,11 @@ _COMMON = (
     Scope.SERVICES,
     Scope.EACH,
 )
+# Listeners of these protocols have no rules but their default action, or no certificates (ELB API: CreateListener).
+_WITHOUT = {
+    f"{_ELB}:DescribeRules": ("TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC", "GENEVE"),
+    f"{_ELB}:DescribeListenerCertificates": ("HTTP", "TCP", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"),
+}
 
 
 class Readings:
@@ -207,7 +232,21 @@ class Readings:
             common = (need for need in needs if need.scope in _COMMON)
             self._common[key] = tuple(doubt for need in common for doubt in self.lacking(need, resource))
         own = tuple(doubt for need in needs if need.scope not in _COMMON for doubt in self.lacking(need, resource))
+        own += tuple(self._untold(resource))
         return own + self._common[key] if own else self._common[key]
+
+    def _untold(self, resource: Resource) -> Iterator[Reading]:
+        """Tags and protection that nothing told."""
+        operation = TAGS.get(resource.kind)
+        if operation and resource.tags is None:
+            yield self._worst(operation, resource, "its tags were not read")
+        if resource.kind is Kind.LOAD_BALANCER and resource.facts.get("protected") not in ("true", "false"):
+            yield self._worst(f"{_ELB}:DescribeLoadBalancerAttributes", resource, "its protection was not read")
+
+    def _worst(self, operation: str, resource: Resource, reason: str) -> Reading:
+        made = self._made.get((operation, resource.arn), ())
+        failed = (each for each in made if each.status is not Read.WHOLE)
+        return next(failed, Reading(operation, resource.arn, Read.FAILED, "", reason=reason))
 
     def used(self, resource: Resource) -> tuple[Reading, ...]:
         """The readings on which a verdict about the resource rests, whole or not."""
@@ -267,10 +306,15 @@ class Readings:
         return self._graph.balancers_of(resource.vpc).balancers
 
     def _listeners(self, need: Need, resource: Resource) -> Iterable[str]:
-        return self._graph.balancers_of(resource.vpc).listeners
+        return self._that_have(need, self._graph.balancers_of(resource.vpc).listeners)
 
     def _own_listeners(self, need: Need, resource: Resource) -> Iterable[str]:
-        return self._graph.listeners_of.get(resource.arn, ())
+        return self._that_have(need, self._graph.listeners_of.get(resource.arn, ()))
+
+    def _that_have(self, need: Need, listeners: Iterable[str]) -> list[str]:
+        """Those listeners that can have what is asked for: rules, or certificates."""
+        without = _WITHOUT.get(need.operation, ())
+        return [arn for arn in listeners if self._graph.resources[arn].facts.get("protocol") not in without]
 
     def _its_listener(self, need: Need, resource: Resource) -> Iterable[str]:
         return (resource.facts["listener"],)
