@@ -119,6 +119,7 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
         Need(f"{_ELB}:DescribeListeners", Scope.BALANCERS),
         Need(f"{_ELB}:DescribeListenerCertificates", Scope.LISTENERS),
         Need(f"{_ELB}:DescribeRules", Scope.NAMING_LISTENERS),
+        Need(f"{_ELB}:DescribeListenerCertificates", Scope.NAMING_LISTENERS, again=True),
         Need("acm:DescribeCertificate", Scope.ITSELF, again=True),
     ),
     Kind.SCALABLE_TARGET: (*_ECS, *_SCALING_AGAIN),

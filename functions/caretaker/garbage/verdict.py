@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 
 from caretaker.garbage import words
 from caretaker.garbage.detach import MANAGED, OPT_OUT, STACK, is_loose, is_managed
@@ -72,7 +73,7 @@ def verdicts(observation: Observation, keep: Keep, now: datetime) -> dict[str, V
     Raises:
         BadFact: a rule or listener does not tell where it lies.
     """
-    return Judgement(observation, keep, now).verdicts()
+    return Judgement(observation, keep, now).verdicts
 
 
 class Judgement:
@@ -97,8 +98,9 @@ class Judgement:
         self._removed = self._sweep_out()
         self.garbage = frozenset(arn for arn in candidates if arn not in self._removed)
 
+    @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """All of them."""
+        """What is to become of each resource, by ARN in order."""
         given = {arn: self._verdict(r) for arn, r in sorted(self.graph.resources.items()) if r.kind in JUDGED}
         for arn, names in self._detached().items():
             given[arn] = replace(given[arn], detach=tuple(sorted(set(names))))

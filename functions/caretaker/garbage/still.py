@@ -1,0 +1,151 @@
+"""Whether a planned step may still be taken, from what was read again right before its call.
+
+AWS refuses to delete a target group, a security group or a certificate that is in use, but not a load balancer, a rule,
+a scalable target, an alarm or a log group. So the last look is taken for every step, and it asks for more than the
+plan did: not that only garbage refers to the resource, but that nobody does any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from caretaker.garbage import words
+from caretaker.garbage.detach import OPT_OUT, STACK, is_loose, is_managed, successor
+from caretaker.garbage.graph import Graph
+from caretaker.garbage.model import Observation, Reference, Resource
+from caretaker.garbage.needs import NEEDS, Readings
+from caretaker.garbage.plan import Step, changed
+from caretaker.garbage.standing import Keep, Owners, Say
+
+
+class Halt(StrEnum):
+    """What a stop means.
+
+    GONE: the work is done, by whomever. WAIT: something of the sweep's own is still in the way and will go. SKIP: it is
+    not to be done in this sweep.
+    """
+
+    GONE = "gone"
+    WAIT = "wait"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a step is not taken now."""
+
+    halt: Halt
+    reason: str
+
+
+def still(step: Step, live: Observation, keep: Keep, now: datetime) -> Stop | None:
+    """Why the step must not be taken now; None if it may.
+
+    Args:
+        live: what was read right before: at least the readings of `step.again`, with all resources and references that
+            they show, and the ledger's claims and owners of the VPC as they are now. A whole observation will do.
+        now: the present time.
+    """
+    look = _Look(step, Graph(live), keep, now)
+    return next(look.stops(), None)
+
+
+class _Look:
+    def __init__(self, step: Step, graph: Graph, keep: Keep, now: datetime) -> None:
+        self._step = step
+        self._graph = graph
+        self._readings = Readings(graph)
+        self._owners = Owners(graph, keep, now)
+
+    def stops(self) -> Iterator[Stop]:
+        """Every reason, the most telling first."""
+        step = self._step
+        yield from self._unread(step.target)
+        if step.resource.arn != step.target.arn:
+            yield from self._unread(step.resource)
+        yield from self._missing()
+        yield from self._removed()
+        yield from self._different(step.target)
+        yield from self._claimed()
+        yield from self._referred()
+
+    def _unread(self, resource: Resource) -> Iterator[Stop]:
+        there = self._graph.resources.get(resource.arn, resource)
+        for need in NEEDS[resource.kind]:
+            if need.again:
+                for doubt in self._readings.lacking(need, there):
+                    yield Stop(Halt.SKIP, f"it could not be looked at again: {words.doubt(doubt)}")
+
+    def _missing(self) -> Iterator[Stop]:
+        for resource in (self._step.target, self._step.resource):
+            if resource.arn not in self._graph.resources:
+                yield Stop(
+                    Halt.GONE, f"{resource.kind} {resource.name or words.short(resource.arn)} is not there any more"
+                )
+
+    def _removed(self) -> Iterator[Stop]:
+        """Whether the reference that the step removes is there, alone, and may be removed."""
+        if self._step.deletes or self._step.resource.arn == self._step.target.arn:
+            return
+        holder, target = self._step.resource.arn, self._step.target.arn
+        there = [each for each in self._graph.referrers_of(target) if self._names(each, holder)]
+        if not there:
+            yield Stop(Halt.GONE, "the reference is not there any more")
+        # In garbage any rule may be revoked; in a shared thing only what is ECS's own.
+        elif holder not in self._step.after and not all(is_loose(self._graph, each) for each in there):
+            yield Stop(
+                Halt.SKIP, f"{words.told(there[0], self._graph.resources)}: it is not known to be ECS's own any more"
+            )
+        elif self._step.action.endswith(":ModifyListener"):
+            yield from self._successor(holder, target)
+
+    def _names(self, reference: Reference, holder: str) -> bool:
+        if self._graph.holder_of(reference) != holder:
+            return False
+        action = self._step.action
+        if "SecurityGroup" in action:
+            ids = self._step.params["SecurityGroupRuleIds"]
+            return reference.source.rpartition("/")[2] in ids
+        return reference.via == ("default" if action.endswith(":ModifyListener") else "listed")
+
+    def _successor(self, listener: str, certificate: str) -> Iterator[Stop]:
+        chosen = self._step.params["Certificates"][0]["CertificateArn"]
+        other = successor(self._graph, listener, certificate)
+        if other != chosen:
+            yield Stop(Halt.SKIP, f"{words.short(chosen)} is not the certificate that takes its place any more")
+
+    def _different(self, target: Resource) -> Iterator[Stop]:
+        live = self._graph.resources[target.arn]
+        if difference := changed(target, live):
+            yield Stop(Halt.SKIP, f"it changed since it was observed: {difference}")
+        if is_managed(target) and not is_managed(live):
+            yield Stop(Halt.SKIP, "somebody has taken it over from ECS")
+        for part in (live.arn, *self._graph.parts_of.get(live.arn, ())):
+            each = self._graph.resources.get(part)
+            tags = (each.tags if each else None) or {}
+            if each and (OPT_OUT in tags or STACK in tags or each.facts.get("protected") == "true"):
+                yield Stop(Halt.SKIP, f"{each.kind} {each.name} is kept by a tag, a stack or its protection")
+
+    def _claimed(self) -> Iterator[Stop]:
+        standing = self._owners.standing(self._step.target.arn)
+        if standing.say is not Say.LEFT:
+            yield Stop(Halt.SKIP, standing.words)
+
+    def _referred(self) -> Iterator[Stop]:
+        """References that are left, from whatever does not go with it. Before a removal, those of garbage may be there
+        as well."""
+        step = self._step
+        together = {step.target.arn, *step.takes}
+        for arn in sorted(together):
+            for each in self._graph.referrers_of(arn):
+                holder = self._graph.holder_of(each)
+                if holder in together or holder in step.beside:
+                    continue
+                ours = holder in step.after or each.source in step.after
+                if ours and not step.deletes:
+                    continue
+                told = words.told(each, self._graph.resources)
+                yield Stop(Halt.WAIT if ours else Halt.SKIP, told)
