@@ -207,7 +207,8 @@ class World:
 
     def _express_options(self) -> ExpressOptions:
         chosen = _chosen(self.spec.options.express)
-        return ExpressOptions(**{**chosen, "leaves": tuple(chosen.get("leaves", ()))})
+        lists = {name: tuple(value) for name, value in chosen.items() if isinstance(value, list)}
+        return ExpressOptions(**{**chosen, **lists, "role_faults": faults.role_faults(self.spec)})
 
     def _ec2_options(self) -> Ec2Options:
         options = Ec2Options(**_chosen(self.spec.options.ec2))

@@ -10,7 +10,7 @@ from ecs_world import CLUSTER, OPERATOR
 from express_stage import EXECUTION, INFRASTRUCTURE, PRIVATE, PUBLIC, Stage
 
 from twin.ecs.express.options import ExpressOptions, Kind
-from twin.errors import AwsError, Unmodelled
+from twin.errors import AwsError
 from twin.kernel.gateway import ApiFault
 
 LATER = 2 * 3600
@@ -186,7 +186,7 @@ def test_one_zone_is_not_enough() -> None:
 def test_later_services_must_be_in_the_zones_of_the_load_balancer_that_they_share() -> None:
     stage = Stage().up()
     stage.ec2.add_subnet("subnet-pc", "us-east-1c", public=True)
-    with pytest.raises(Unmodelled, match="us-east-1c"):
+    with pytest.raises(AwsError, match="us-east-1c is not one of the load balancer that the service shares"):
         stage.create("api", networkConfiguration={"subnets": [PUBLIC[0], "subnet-pc"]})
 
 

@@ -277,7 +277,7 @@ def test_docs_name_every_fault_and_its_fields() -> None:
     ("choices", "options", "own"),
     [
         (specs.EcsChoices, EcsOptions, _OWN),
-        (express_spec.ExpressChoices, ExpressOptions, set()),
+        (express_spec.ExpressChoices, ExpressOptions, {"role_faults"}),
         (specs.Ec2Choices, Ec2Options, {"no_capacity", "launch_faults"}),
         (specs.AutoScalingChoices, AutoScalingOptions, set()),
         (specs.Elbv2Choices, Elbv2Options, set()),

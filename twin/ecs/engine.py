@@ -13,6 +13,7 @@ from twin.ecs.express.trail import Trail
 from twin.ecs.fargate import Fargate
 from twin.ecs.health import Health
 from twin.ecs.hosts import Hosts
+from twin.ecs.interfaces import Interfaces
 from twin.ecs.lifecycle import Lifecycle
 from twin.ecs.model import Task
 from twin.ecs.native.releases import Releases
@@ -50,6 +51,7 @@ class Engine:
         self.events = Events(self)
         self.health = Health(self)
         self.lifecycle = Lifecycle(self)
+        self.interfaces = Interfaces(self)
         self.hosts = Hosts(self)
         self.deployments = Deployments(self)
         self.releases = Releases(self)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from twin.ecs import placement
 from twin.ecs.model import Host, LastStatus, Target, Task
 from twin.ecs.options import Behaviour, TaskFault
+from twin.errors import AwsError
 from twin.kernel.api import Call
 
 if TYPE_CHECKING:
@@ -35,26 +36,27 @@ class Lifecycle:
         task.zone = host.zone
         task.capacity_provider = task.capacity_provider or None
         placement.occupy(host, task)
-        if task.definition.demand.eni:
-            task.attachment = self._interface(task, host)
+        refusal = self._interface(task, host)
         engine.store.placed(task)
         self._meet_faults(task)
         engine.events.task(task)
         engine.events.host(host)
+        if refusal is not None:
+            wait, failed = engine.options.provision_eni, refusal
+            task.timer = engine.later(wait, lambda: engine.interfaces.refused(task, failed), f"ecs.task:{task.id}")
+            return
         wait = engine.options.provision_eni if task.attachment else engine.options.provision
         self._agent_step(task, wait, self._pending)
 
-    def _interface(self, task: Task, host: Host) -> dict[str, str]:
-        address = host.machine.subnet.take_ip()
-        number = int(task.id[:17], 16)
-        return {
-            "id": f"{task.id[:8]}-{task.id[8:12]}-{task.id[12:16]}-{task.id[16:20]}-{task.id[20:]}",
-            "subnetId": host.subnet_id,
-            "networkInterfaceId": f"eni-{task.id[:17]}",
-            "macAddress": "0e:" + ":".join(f"{(number >> shift) & 255:02x}" for shift in (32, 24, 16, 8, 0)),
-            "privateDnsName": f"ip-{address.replace('.', '-')}.ec2.internal",
-            "privateIPv4Address": address,
-        }
+    def _interface(self, task: Task, host: Host) -> AwsError | None:
+        """Its own network interface, where the task is to have one; why EC2 refuses it."""
+        if not task.definition.demand.eni:
+            return None
+        try:
+            self._engine.interfaces.attach(task, host)
+        except AwsError as error:
+            return error
+        return None
 
     def _meet_faults(self, task: Task) -> None:
         if not self._engine.kernel.settled:
@@ -274,6 +276,7 @@ class Lifecycle:
     def _leave(self, task: Task) -> None:
         engine = self._engine
         host, service = task.host, task.service
+        engine.interfaces.detach(task)
         if host is not None:
             placement.release(host, task)
             engine.events.host(host)

@@ -296,6 +296,7 @@ class Task:
         counted: whether it is in `Service.healthy`.
         cause: the call because of which it is being stopped.
         crashes: it was struck by a fault and never becomes healthy.
+        network: networkConfiguration of a task that belongs to no service.
     """
 
     number: int
@@ -346,6 +347,7 @@ class Task:
     host_ports: dict[tuple[str, int, str], int] = field(default_factory=dict)
     gpu_ids: tuple[str, ...] = ()
     attachment: dict[str, str] | None = None
+    network: Mapping[str, Any] | None = None
     container_ids: tuple[str, ...] = ()
     tags: Tags = field(default_factory=dict)
     timer: Timer | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from twin.kernel.api import Call
@@ -57,10 +57,23 @@ class Subnet(Protocol):
 
 
 class Network(Protocol):
-    """The subnets of the account, by id, in order of creation."""
+    """The subnets of the account, by id, in order of creation, and the network interfaces in them."""
 
     @property
     def subnets(self) -> Mapping[str, Subnet]: ...
+
+    def add_interface(
+        self,
+        subnet_id: str,
+        groups: Sequence[str],
+        description: str = "",
+        type: str = "interface",
+        requester: str | None = None,
+        *,
+        private_ip: str | None = None,
+    ) -> str: ...
+
+    def remove_interface(self, interface_id: str) -> None: ...
 
 
 class Ec2Instance(Protocol):

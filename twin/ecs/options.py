@@ -114,6 +114,7 @@ class EcsOptions:
         agent_ack: from the decision to stop until the agent or load balancer begins (lastStatus still RUNNING).
         stop_seconds: what a container needs after SIGTERM (at most its stopTimeout is waited).
         deprovision: DEPROVISIONING.
+        interface_release: from the end of an `awsvpc` task until its network interface is gone.
         crash_after: RUNNING time of a task that crashes (fault `never_healthy` without any check).
         deregister: from the end of an EC2 instance with a connected agent until ECS notices.
         placement_retry, placement_retry_most: first and longest pause between tries to place a task.
@@ -167,6 +168,7 @@ class EcsOptions:
     agent_ack: float = 1.0
     stop_seconds: float = 5.0
     deprovision: float = 1.0
+    interface_release: float = 30.0
     crash_after: float = 20.0
     deregister: float = 45.0
     placement_retry: float = 15.0

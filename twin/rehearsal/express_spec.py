@@ -11,6 +11,20 @@ from twin.rehearsal.fields import Seconds, Strict
 EXPRESS_FIELDS = {"name", "cluster", "count", "image", "start_seconds", "stop_seconds", "express"}
 """What a world may say of an Express service; the rest is Express Mode's to decide."""
 
+Deleted = Literal[
+    "rule",
+    "target_groups",
+    "listener_certificate",
+    "certificate",
+    "alarm",
+    "scaling",
+    "security_group_rules",
+    "security_group",
+    "load_balancer",
+    "load_balancer_security_group",
+]
+"""`twin.ecs.express.options.Kind`."""
+
 
 class Express(Strict):
     """What CreateExpressGatewayService gets; what is left out is ECS's default."""
@@ -43,20 +57,15 @@ class ExpressChoices(Strict):
     alarm: Literal["sum", "worst"] | None = None
     shows_load_balancers: bool | None = None
     partial_container_resets: bool | None = None
-    leaves: (
-        list[
-            Literal[
-                "rule",
-                "target_groups",
-                "certificate",
-                "alarm",
-                "scaling",
-                "security_group",
-                "load_balancer",
-                "load_balancer_security_group",
-            ]
-        ]
-        | None
-    ) = None
+    given_groups: Literal["beside", "instead"] | None = None
+    existing_group: Literal["adopted", "refused"] | None = None
+    default_certificate: Literal["swapped", "left"] | None = None
+    reuses_balancers: bool | None = None
+    leaves: list[Deleted] | None = None
+    failed_leaves: list[Deleted] | None = None
+    update_leaves: list[Deleted] | None = None
+    also_deletes: list[Literal["log_group", "task_definitions", "cluster"]] | None = None
+    late: list[Deleted] | None = None
+    late_by: Seconds | None = None
     trail: bool | None = None
     trail_delay: Seconds | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twin.ecs.express.options import RoleFault
 from twin.ecs.options import AgentFault, TaskFault
 from twin.errors import WorldError
 from twin.kernel import bus
@@ -65,6 +66,15 @@ def launch_faults(spec: specs.WorldSpec) -> list[LaunchFault]:
     ]
 
 
+def role_faults(spec: specs.WorldSpec) -> tuple[RoleFault, ...]:
+    """What the infrastructure role of Express services lacks."""
+    return tuple(
+        RoleFault(fault.action, fault.after, fault.until)
+        for fault in spec.faults
+        if isinstance(fault, specs.RoleLacksFault)
+    )
+
+
 def strike(world: World) -> None:
     """Arm the faults of the gateway and the bus. WorldError for a function that the template does not have."""
     functions = [created.logical_id for created in world.deployment.of_type("AWS::Lambda::Function")]
@@ -79,7 +89,7 @@ def strike(world: World) -> None:
                     operation=fault.operation,
                     code=fault.code,
                     message=fault.message,
-                    caller=fault.function,
+                    caller=fault.function or fault.aws,
                     times=fault.times,
                     after=fault.after,
                     until=fault.until,

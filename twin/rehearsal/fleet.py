@@ -86,6 +86,7 @@ class FleetBuilder:
             self._public.append(f"subnet-{0xF000 + number:017x}")
             self._world.ec2.add_subnet(self._public[-1], zone, public=True, default=True)
         vpc_id = self._world.ec2.subnets[self._subnets[self._spec.zones[0]]].vpc_id
+        self._world.ec2.add_security_group(_SECURITY_GROUP, vpc_id, "tasks")
         self._balancers = Balancers(self._call, self._subnets, vpc_id)
 
     def _subnet_ids(self, zones: list[str]) -> list[str]:

@@ -265,7 +265,19 @@ class ApiErrorFault(Between):
     code: str = "ThrottlingException"
     message: str = "Rate exceeded"
     function: str | None = None
+    aws: Literal["ecs"] | None = None
     times: Annotated[int, Field(ge=1)] | None = 1
+
+    @model_validator(mode="after")
+    def _one_caller(self) -> ApiErrorFault:
+        if self.function is not None and self.aws is not None:
+            raise ValueError("strikes either a function or aws, not both")
+        return self
+
+
+class RoleLacksFault(Between):
+    kind: Literal["role_lacks"]
+    action: Annotated[str, pattern(r"[a-z0-9-]+:[A-Za-z0-9*?]+", "an IAM action such as ec2:DeleteSecurityGroup")]
 
 
 class FunctionDiesFault(Strict):
@@ -328,6 +340,7 @@ class EventFault(Between):
 
 Fault = Annotated[
     ApiErrorFault
+    | RoleLacksFault
     | FunctionDiesFault
     | InsufficientCapacityFault
     | LaunchFailsFault
@@ -439,6 +452,7 @@ class EcsChoices(ReleaseChoices):
     agent_ack: Seconds | None = None
     stop_seconds: Seconds | None = None
     deprovision: Seconds | None = None
+    interface_release: Seconds | None = None
     crash_after: Seconds | None = None
     deregister: Seconds | None = None
     placement_retry: Positive | None = None

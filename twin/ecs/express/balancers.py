@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from twin.ecs.express.model import Managed, Scheme, SharedBalancer
+from twin.ecs.express.calls import Job
+from twin.ecs.express.model import Ingress, Managed, Scheme, SharedBalancer
 from twin.ecs.model import Service
 from twin.ecs.neighbours import Subnet
 from twin.ecs.operations.common import invalid
@@ -49,31 +50,61 @@ class Balancers:
             raise invalid("At least two subnets in two different Availability Zones must be specified.")
         return found
 
-    def place(self, subnets: Sequence[Subnet]) -> SharedBalancer:
-        """The load balancer for a new service in these subnets, a new one if none has room."""
+    def place(self, subnets: Sequence[Subnet], job: Job | None = None) -> SharedBalancer:
+        """The load balancer for a service in these subnets, a new one if none has room.
+
+        InvalidParameterException if there is room, but not in the service's zones (that they must match is documented,
+        what AWS answers is not).
+        """
         scheme, vpc_id = self.scheme(subnets), subnets[0].vpc_id
-        for one in self.shared:
-            if (one.vpc_id, one.scheme) == (vpc_id, scheme) and len(one.services) < MOST:
-                self.check_zones(one, subnets)
+        fitting = [one for one in self.shared if (one.vpc_id, one.scheme) == (vpc_id, scheme)]
+        open_ones = [one for one in fitting if len(one.services) < MOST and self._stands(one, job)]
+        for one in open_ones:
+            if not self._beyond(one, subnets):
                 return one
+        if open_ones:
+            self.check_zones(open_ones[0], subnets)
         now = self._engine.kernel.clock.now()
         zones: dict[str, str] = {}
         for subnet in subnets:
             zones.setdefault(subnet.zone.name, subnet.subnet_id)
         return SharedBalancer(vpc_id, scheme, zones, Managed(now), Managed(now), Managed(now))
 
-    def join(self, balancer: SharedBalancer, service: Service) -> None:
+    def _stands(self, balancer: SharedBalancer, job: Job | None) -> bool:
+        """Whether a load balancer that was left behind is still there: somebody may have deleted it."""
+        if not balancer.abandoned or job is None:
+            return True
+        if self._engine.express.resources.paths.exists(balancer.load_balancer, job):
+            return True
+        self.shared.remove(balancer)
+        return False
+
+    def join(self, ingress: Ingress, service: Service) -> None:
+        balancer = ingress.balancer
         if balancer not in self.shared:
             self.shared.append(balancer)
         balancer.services.append(service.arn)
+        balancer.abandoned = False
 
-    def leave(self, balancer: SharedBalancer, service: Service) -> bool:
+    def leave(self, ingress: Ingress, service: Service) -> bool:
         """A service is off its load balancer. True if nobody is left on it: no service is placed on it any more."""
-        balancer.services.remove(service.arn)
+        balancer = ingress.balancer
+        if ingress.placed:
+            ingress.placed = False
+            balancer.services.remove(service.arn)
         if balancer.services:
             return False
-        self.shared.remove(balancer)
+        if balancer in self.shared:
+            self.shared.remove(balancer)
         return True
+
+    def after(self, balancer: SharedBalancer) -> None:
+        """Nobody is left on it; if it was not deleted, services may come to it again, where the world has it so."""
+        stands = balancer.listener.arn is not None and balancer.load_balancer.status != "DELETED"
+        if stands and self._engine.options.express.reuses_balancers and not balancer.services:
+            balancer.abandoned = True
+            if balancer not in self.shared:
+                self.shared.append(balancer)
 
     def scheme(self, subnets: Sequence[Subnet]) -> Scheme:
         public = {one.public for one in subnets}
@@ -82,7 +113,12 @@ class Balancers:
         return "internet-facing" if public == {True} else "internal"
 
     def check_zones(self, balancer: SharedBalancer, subnets: Sequence[Subnet]) -> None:
-        beyond = sorted({one.zone.name for one in subnets} - set(balancer.subnets))
+        beyond = self._beyond(balancer, subnets)
         if beyond:
-            # it must not be so (Developer Guide), but what AWS answers is not documented
-            raise Unmodelled(f"ecs: an Express service in {beyond[0]}, where the load balancer that it shares is not")
+            raise invalid(
+                f"The Availability Zone {beyond[0]} is not one of the load balancer that the service shares: "
+                f"{', '.join(balancer.subnets)}."
+            )
+
+    def _beyond(self, balancer: SharedBalancer, subnets: Sequence[Subnet]) -> list[str]:
+        return sorted({one.zone.name for one in subnets} - set(balancer.subnets))

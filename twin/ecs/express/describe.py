@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from twin.ecs.deployment import Revision
-from twin.ecs.express.model import Express, Settings
+from twin.ecs.express.model import Express, Ingress, Settings, group_id
 from twin.ecs.express.requests import workload_of
 from twin.ecs.model import Service
 from twin.ecs.render import tag_list
@@ -48,53 +48,62 @@ def updated(each: Service, express: Express, target: Revision) -> Shown:
 
 
 def _active(each: Service, express: Express) -> list[Revision]:
-    if express.first is not None:
-        return [express.first[1]]
+    if each.status != "ACTIVE":
+        return []
     found = {one.revision.arn: one.revision for one in each.deployments}
-    return list(found.values()) if each.status == "ACTIVE" else []
+    if express.pending is not None:
+        found = {express.pending.revision.arn: express.pending.revision, **found}
+    return list(found.values())
 
 
 def configuration(revision: Revision, express: Express) -> Shown:
     """ECS API: ExpressGatewayServiceConfiguration."""
-    settings = express.by_revision.get(revision.arn, express.settings)
+    settings, ingress = of_revision(revision.arn, express)
     workload = workload_of(revision.definition)
     return {
         "serviceRevisionArn": revision.arn,
         "taskDefinitionArn": revision.definition.arn,
         **workload,
         "networkConfiguration": {
-            "securityGroups": _groups(settings, express),
+            "securityGroups": _groups(settings, ingress),
             "subnets": list(settings.subnets),
         },
         "healthCheckPath": settings.health_check_path,
         "scalingTarget": settings.scaling.shown(),
-        "ingressPaths": [_path(express)],
+        "ingressPaths": [_path(express, ingress)],
         "createdAt": revision.created_at,
     }
 
 
-def _groups(settings: Settings, express: Express) -> list[str]:
-    own = express.security_group.arn
-    return [*settings.given_groups, *([own.rpartition("/")[2]] if own else [])]
+def of_revision(arn: str, express: Express) -> tuple[Settings, Ingress]:
+    """What a revision has; one that UpdateService made has what the service has."""
+    return express.by_revision.get(arn, express.settings), express.ingresses.get(arn, express.ingress)
 
 
-def _path(express: Express) -> Shown:
-    return {"accessType": "PUBLIC" if express.public else "PRIVATE", "endpoint": express.endpoint}
+def _groups(settings: Settings, ingress: Ingress) -> list[str]:
+    made = settings.own_group and ingress.security_group.arn is not None
+    return [*settings.given_groups, *([group_id(ingress.security_group)] if made else [])]
 
 
-def managed_resources(express: Express) -> Shown:
-    """ECS API: ECSManagedResources."""
-    balancer = express.balancer
+def _path(express: Express, ingress: Ingress) -> Shown:
+    public = ingress.balancer.scheme == "internet-facing"
+    return {"accessType": "PUBLIC" if public else "PRIVATE", "endpoint": express.endpoint}
+
+
+def managed_resources(express: Express, revision_arn: str) -> Shown:
+    """ECS API: ECSManagedResources, of a revision."""
+    settings, ingress = of_revision(revision_arn, express)
+    balancer = ingress.balancer
     return {
         "ingressPaths": [
             {
-                **_path(express),
+                **_path(express, ingress),
                 "loadBalancer": {**balancer.load_balancer.shown(), "scheme": balancer.scheme},
                 "loadBalancerSecurityGroups": [balancer.security_group.shown()],
                 "certificate": express.certificate.shown(),
                 "listener": balancer.listener.shown(),
-                "rule": express.rule.shown(),
-                "targetGroups": [group.shown() for group in express.target_groups],
+                "rule": ingress.rule.shown(),
+                "targetGroups": [group.shown() for group in ingress.target_groups],
             }
         ],
         "autoScaling": {
@@ -102,6 +111,6 @@ def managed_resources(express: Express) -> Shown:
             "applicationAutoScalingPolicies": [express.policy.shown()],
         },
         "metricAlarms": [express.alarm.shown()],
-        "serviceSecurityGroups": [express.security_group.shown()],
-        "logGroups": [express.log_group.shown()],
+        "serviceSecurityGroups": [ingress.security_group.shown()] if settings.own_group else [],
+        "logGroups": [express.log_group.shown()] if express.own_log_group else [],
     }

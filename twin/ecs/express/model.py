@@ -46,6 +46,11 @@ class Managed:
         self.status, self.updated_at, self.reason = status, at, reason
 
 
+def group_id(managed: Managed) -> str:
+    """The id of a security group, which is in its ARN."""
+    return str(managed.arn).rpartition("/")[2]
+
+
 @dataclass(eq=False)
 class SharedBalancer:
     """An Application Load Balancer that Express services of one VPC and scheme share.
@@ -53,6 +58,7 @@ class SharedBalancer:
     Attributes:
         subnets: by zone; the first service's.
         services: ARNs of those placed on it.
+        abandoned: its last service is gone, and it was left behind.
     """
 
     vpc_id: str
@@ -62,6 +68,12 @@ class SharedBalancer:
     security_group: Managed
     listener: Managed
     services: list[str] = field(default_factory=list)
+    abandoned: bool = False
+
+    @property
+    def group_id(self) -> str:
+        """Of its security group."""
+        return group_id(self.security_group)
 
     @property
     def ready(self) -> bool:
@@ -88,13 +100,54 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service revision has of an Express service beside its task definition."""
+    """What a service revision has of an Express service beside its task definition.
+
+    Attributes:
+        own_group: its tasks are in the security group that ECS manages, beside those given.
+    """
 
     health_check_path: str
     scaling: Scaling
     subnets: tuple[str, ...]
     given_groups: tuple[str, ...]
+    own_group: bool
     created_at: datetime
+
+
+@dataclass(eq=False)
+class Ingress:
+    """How requests come to a service on one load balancer; another VPC or scheme needs another.
+
+    Attributes:
+        placed: the service is counted among those on the load balancer.
+        left: the service has another, and ECS has done with this one.
+    """
+
+    balancer: SharedBalancer
+    rule: Managed
+    target_groups: list[Managed]
+    security_group: Managed
+    placed: bool = True
+    left: bool = False
+
+    @property
+    def own(self) -> list[Managed]:
+        return [self.security_group, *self.target_groups, self.rule]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A deployment that begins when what it needs is there.
+
+    Attributes:
+        number: of the revision, which has been told already.
+        cause: the call that asked for it.
+    """
+
+    number: str
+    revision: Revision
+    definition: TaskDefinition
+    cause: Call
 
 
 @dataclass(eq=False)
@@ -104,10 +157,14 @@ class Express:
     Attributes:
         settings: the present ones, which the next revision gets.
         by_revision: those of each revision, by its ARN.
-        first: (number, revision, task definition, call) of the first deployment, until what it needs is there.
+        ingress: the present one.
+        ingresses: that of each revision, by its ARN.
+        pending: the deployment that waits for what it needs: the first, or one that moves the service.
         endpoint: host name of its one ingress path.
+        own_log_group: ECS makes its log group; else it is the customer's.
+        own_cluster: ECS made its cluster with it.
         provisioning: what it needs is being made.
-        waits: what wakes the making, while it waits for what may never come.
+        waits: what wakes the making or deleting, while it waits for what may never come.
         deleting: DeleteExpressGatewayService was called.
         tearing_down: ECS deletes what it had.
         deleted_at: simulated seconds at which it had done so.
@@ -116,37 +173,51 @@ class Express:
     infrastructure_role: str
     settings: Settings
     endpoint: str
-    balancer: SharedBalancer
-    rule: Managed
-    target_groups: list[Managed]
+    ingress: Ingress
     certificate: Managed
-    security_group: Managed
     log_group: Managed
     alarm: Managed
     scalable_target: Managed
     policy: Managed
     updated_at: datetime
-    first: tuple[str, Revision, TaskDefinition, Call] | None = None
+    own_log_group: bool = True
+    own_cluster: bool = False
+    pending: Pending | None = None
     by_revision: dict[str, Settings] = field(default_factory=dict)
+    ingresses: dict[str, Ingress] = field(default_factory=dict)
     provisioning: bool = True
     waits: Event | None = None
     deleting: bool = False
     tearing_down: bool = False
     deleted_at: float | None = None
 
+    def remember(self, revision_arn: str, settings: Settings, ingress: Ingress) -> None:
+        """What a new revision has."""
+        self.by_revision[revision_arn] = settings
+        self.ingresses[revision_arn] = ingress
+
+    @property
+    def balancer(self) -> SharedBalancer:
+        return self.ingress.balancer
+
+    @property
+    def rule(self) -> Managed:
+        return self.ingress.rule
+
+    @property
+    def target_groups(self) -> list[Managed]:
+        return self.ingress.target_groups
+
+    @property
+    def security_group(self) -> Managed:
+        return self.ingress.security_group
+
     @property
     def own(self) -> list[Managed]:
-        """What is of this service alone, in the order in which it is made."""
-        return [
-            self.log_group,
-            self.certificate,
-            self.security_group,
-            *self.target_groups,
-            self.rule,
-            self.alarm,
-            self.scalable_target,
-            self.policy,
-        ]
+        """What is of this service alone."""
+        shared_by_all = [self.alarm, self.scalable_target, self.policy]
+        logs = [self.log_group] if self.own_log_group else []
+        return [*logs, self.certificate, *self.ingress.own, *shared_by_all]
 
     @property
     def public(self) -> bool:

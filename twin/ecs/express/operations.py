@@ -8,6 +8,7 @@ from twin.ecs.express import describe, requests
 from twin.ecs.express.model import Express
 from twin.ecs.model import Cluster, Service, TaskDefinition
 from twin.ecs.native import revisions
+from twin.ecs.neighbours import Subnet
 from twin.ecs.operations.common import Params, at_most, included, invalid, missing, tags_of
 from twin.ecs.operations.releases import DESCRIBE_LIMIT, ReleaseOperations
 from twin.ecs.operations.services import UPDATE
@@ -41,11 +42,10 @@ class ExpressOperations(ReleaseOperations):
         found = engine.express.balancers.subnets((params.get("networkConfiguration") or {}).get("subnets") or ())
         subnets = tuple(one.subnet_id for one in found)
         engine.express.balancers.place(found)  # what it may refuse, before anything is made
-        default = requests.DEFAULTS[engine.options.express.defaults]["healthCheckPath"]
-        settings = requests.settings(params, subnets, None, default, engine.kernel.clock.now())
-        definition = self._first_definition(params, cluster, name, call)
+        settings = requests.settings(params, subnets, None, engine.options.express, engine.kernel.clock.now())
+        definition, log_group = self._first_definition(params, cluster, name, call)
         role, tags = params["infrastructureRoleArn"], tags_of(params)
-        service = engine.express.create(cluster, name, definition, settings, found, role, tags, call)
+        service = engine.express.create(cluster, name, definition, settings, found, role, tags, call, log_group)
         return {"service": describe.service(service, _express_of(service), tags=True)}
 
     def _express_cluster(self, params: Params, call: Call) -> Cluster:
@@ -60,14 +60,18 @@ class ExpressOperations(ReleaseOperations):
             stem = str(params["taskDefinitionArn"]).rpartition("/")[2].partition(":")[0]
         else:
             stem = params["primaryContainer"]["image"].rpartition("/")[2].partition(":")[0].partition("@")[0]
-        return f"{stem}-{self.engine.express.resources.hex(4)}"
+        return f"{stem}-{self.engine.express.resources.calls.hex(4)}"
 
-    def _first_definition(self, params: Params, cluster: Cluster, name: str, call: Call) -> TaskDefinition:
+    def _first_definition(
+        self, params: Params, cluster: Cluster, name: str, call: Call
+    ) -> tuple[TaskDefinition, str | None]:
+        """The task definition, and the name of the log group that ECS makes; None if it is the customer's."""
         if params.get("taskDefinitionArn"):
-            return self._own_definition(params["taskDefinitionArn"])
+            return self._own_definition(params["taskDefinitionArn"]), None
         log_group = self.engine.express.log_group(cluster, name)
         workload = requests.new_workload(params, log_group, self.engine.options.express)
-        return self._register(cluster, name, workload, call)
+        given = (params["primaryContainer"].get("awsLogsConfiguration") or {}).get("logGroup")
+        return self._register(cluster, name, workload, call), None if given else log_group
 
     def _own_definition(self, reference: str) -> TaskDefinition:
         definition = self.definition_named(reference)
@@ -93,28 +97,33 @@ class ExpressOperations(ReleaseOperations):
         engine = self.engine
         service = self._express_active(params["serviceArn"])
         express = _express_of(service)
-        if express.first is not None or service.primary is None:
+        if express.pending is not None or service.primary is None:
             raise Unmodelled("ecs: UpdateExpressGatewayService before the service's first deployment has begun")
         before = service.primary.definition
-        subnets = self._changed_subnets(params, express)
-        settings = requests.settings(params, subnets, express.settings, "", engine.kernel.clock.now())
+        found = self._changed_subnets(params)
+        subnets = tuple(one.subnet_id for one in found) if found else express.settings.subnets
+        moves = found is not None and self._moves(found, express)
+        now = engine.kernel.clock.now()
+        settings = requests.settings(params, subnets, express.settings, engine.options.express, now)
         definition = self._next_express_definition(service, before, params, call)
-        if _port(definition) != _port(before):
+        if requests.container_port(definition) != requests.container_port(before):
             raise Unmodelled("ecs: UpdateExpressGatewayService with another containerPort")
-        deployment = engine.express.update(service, definition, settings, call)
+        revision = engine.express.update(service, definition, settings, found if moves else None, call)
         engine.scheduler.poke(service)
-        return {"service": describe.updated(service, express, deployment.revision)}
+        return {"service": describe.updated(service, express, revision)}
 
-    def _changed_subnets(self, params: Params, express: Express) -> tuple[str, ...]:
+    def _changed_subnets(self, params: Params) -> list[Subnet] | None:
         given = (params.get("networkConfiguration") or {}).get("subnets")
-        if not given:
-            return express.settings.subnets
-        balancers = self.engine.express.balancers
-        found = balancers.subnets(given)
-        if balancers.scheme(found) != express.balancer.scheme or found[0].vpc_id != express.balancer.vpc_id:
-            raise Unmodelled("ecs: an Express service that moves to another scheme or VPC")
-        balancers.check_zones(express.balancer, found)
-        return tuple(one.subnet_id for one in found)
+        return self.engine.express.balancers.subnets(given) if given else None
+
+    def _moves(self, found: list[Subnet], express: Express) -> bool:
+        """Whether the service comes to another VPC or scheme, and so to another load balancer."""
+        balancers, balancer = self.engine.express.balancers, express.balancer
+        if (balancers.scheme(found), found[0].vpc_id) != (balancer.scheme, balancer.vpc_id):
+            balancers.place(found)  # what it may refuse, before anything changes
+            return True
+        balancers.check_zones(balancer, found)
+        return False
 
     def _next_express_definition(
         self, service: Service, before: TaskDefinition, params: Params, call: Call
@@ -207,7 +216,7 @@ class ExpressOperations(ReleaseOperations):
         if not self.engine.options.express.shows_load_balancers:
             shown["loadBalancers"] = []
             shown.pop("resolvedConfiguration", None)
-        return {**shown, "ecsManagedResources": describe.managed_resources(service.express)}
+        return {**shown, "ecsManagedResources": describe.managed_resources(service.express, arn)}
 
     @operation("UpdateService", UPDATE)
     def update_service(self, params: Params, call: Call) -> Params:
@@ -226,7 +235,7 @@ class ExpressOperations(ReleaseOperations):
         for member in params:
             if member not in _BY_UPDATE_SERVICE:
                 raise Unmodelled(f"ecs:UpdateService of an Express service: {member} is not modelled")
-        if service.status == "ACTIVE" and (express.first is not None or service.primary is None):
+        if service.status == "ACTIVE" and (express.pending is not None or service.primary is None):
             raise Unmodelled("ecs:UpdateService before an Express service's first deployment has begun")
         if params.get("taskDefinition"):
             self._own_definition(params["taskDefinition"])
@@ -243,7 +252,3 @@ class ExpressOperations(ReleaseOperations):
 def _express_of(service: Service) -> Express:
     assert service.express is not None
     return service.express
-
-
-def _port(definition: TaskDefinition) -> int:
-    return int(requests.main_container(definition)["portMappings"][0]["containerPort"])

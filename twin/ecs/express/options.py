@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 Kind = Literal[
     "rule",
     "target_groups",
+    "listener_certificate",
     "certificate",
     "alarm",
     "scaling",
+    "security_group_rules",
     "security_group",
     "load_balancer",
     "load_balancer_security_group",
 ]
-"""What an Express service's deletion deletes; log groups and task definitions always stay."""
+"""What an Express service's deletion deletes: `listener_certificate` is the entry in the listener's list of
+certificates, `security_group_rules` are those between the load balancer's security group and the service's."""
+
+Staying = Literal["log_group", "task_definitions", "cluster"]
+"""What stays by most reports; the role that AWS's policy describes may not even delete log groups."""
+
+PARTS: tuple[Kind, ...] = ("listener_certificate", "security_group_rules")
+"""References within things that others share; they have no status of their own."""
+
+
+@dataclass(frozen=True)
+class RoleFault:
+    """The infrastructure role lacks a permission.
+
+    Attributes:
+        action: IAM action, with wildcards, such as `elasticloadbalancing:Delete*`.
+        after, until: simulated seconds since the start between which it lacks it.
+    """
+
+    action: str
+    after: float = 0.0
+    until: float | None = None
+
+    def strikes(self, action: str, elapsed: float) -> bool:
+        during = elapsed >= self.after and (self.until is None or elapsed < self.until)
+        return during and fnmatchcase(action, self.action)
 
 
 @dataclass(frozen=True)
@@ -36,7 +64,20 @@ class ExpressOptions:
             documented; answers of AWS that people have published have none.
         partial_container_resets: members left out of UpdateExpressGatewayService's primaryContainer return to their
             defaults (True), or keep their values (False). Not documented.
+        given_groups: security groups that a request gives are `beside` the one that ECS manages (reported), or
+            `instead` of it. Not documented.
+        existing_group: a security group that has the name of the one to be made and was made for the same service ARN
+            is taken over (`adopted`), or is in the way (`refused`: FAILED until it is gone). Not documented.
+        default_certificate: the certificate of a deleted service that is the listener's default one is replaced by that
+            of another service (`swapped`), or stays there, and so stays (`left`). Not documented.
+        reuses_balancers: new services are placed on a load balancer that was left behind. Not documented.
         leaves: what deletion leaves behind; reports of what AWS leaves disagree.
+        failed_leaves: what the deletion of a service leaves behind beside that, if its creation never came to its end.
+        update_leaves: what an update leaves behind of what it replaced.
+        also_deletes: what deletion deletes of what stays by most reports.
+        late: what deletion deletes only after the service is INACTIVE ("give ECS a few minutes").
+        late_by: how much later.
+        role_faults: permissions that the infrastructure role lacks: a service whose deletion needs them stays DRAINING.
         trail: the account has a trail, so that EventBridge gets "AWS API Call via CloudTrail".
         trail_delay: from a call until that event.
     """
@@ -44,11 +85,21 @@ class ExpressOptions:
     step: float = 15.0
     load_balancer: float = 600.0
     retry: float = 60.0
-    delete_tries: int = 3
+    delete_tries: int = 10
     defaults: Literal["api", "guide"] = "guide"
     alarm: Literal["sum", "worst"] = "sum"
     shows_load_balancers: bool = False
     partial_container_resets: bool = False
+    given_groups: Literal["beside", "instead"] = "beside"
+    existing_group: Literal["adopted", "refused"] = "adopted"
+    default_certificate: Literal["swapped", "left"] = "swapped"
+    reuses_balancers: bool = True
     leaves: tuple[Kind, ...] = ()
+    failed_leaves: tuple[Kind, ...] = ()
+    update_leaves: tuple[Kind, ...] = ()
+    also_deletes: tuple[Staying, ...] = ()
+    late: tuple[Kind, ...] = ()
+    late_by: float = 300.0
+    role_faults: tuple[RoleFault, ...] = ()
     trail: bool = True
     trail_delay: float = 5.0

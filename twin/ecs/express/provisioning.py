@@ -1,4 +1,4 @@
-"""Making what an Express service needs, resource by resource, until its first deployment can begin.
+"""Making what an Express service needs, resource by resource, until its deployment can begin.
 
 Source: Amazon ECS Developer Guide, "Resources created by Amazon ECS Express Mode services"; ECS API:
 ManagedResourceStatus. The order, and that ECS goes on trying what is refused, are not documented (reports have it try
@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from twin.ecs.express.model import Express, Managed
-from twin.ecs.model import Service
+from twin.ecs.express.calls import Job
+from twin.ecs.express.model import Express, Ingress, Managed
 from twin.errors import AwsError
-from twin.kernel.api import Call
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
@@ -40,22 +39,23 @@ class Pauses:
 
 
 class Provisioning:
-    """The process that makes the resources of one new service.
+    """The process that makes the resources of one new service, or those that one needs where it moves to.
 
     Args:
         done: called when everything is there.
     """
 
-    def __init__(self, engine: Engine, service: Service, express: Express, cause: Call, done: Callable[[], None]):
+    def __init__(self, engine: Engine, job: Job, ingress: Ingress, port: int, done: Callable[[], None]) -> None:
         self._engine = engine
-        self._service = service
-        self._express = express
-        self._cause = cause
+        self._job = job
+        self._express = job.express
+        self._ingress = ingress
+        self._port = port
         self._done = done
         self._pauses = Pauses(engine)
 
     def start(self) -> None:
-        self._engine.kernel.scheduler.spawn(self._run, name=f"ecs.express:{self._service.name}")
+        self._engine.kernel.scheduler.spawn(self._run, name=f"ecs.express:{self._job.service.name}")
 
     def _run(self) -> None:
         for managed, make in self._steps():
@@ -64,48 +64,56 @@ class Provisioning:
         if not self._express.deleting:
             self._done()
         self._express.provisioning = False
-        self._engine.scheduler.poke(self._service)
+        self._engine.scheduler.poke(self._job.service)
 
     def _steps(self) -> Iterator[Step]:
-        express, resources = self._express, self._engine.express.resources
-        yield [express.log_group], lambda: resources.record_log_group(express.log_group)
-        yield [express.certificate], lambda: resources.record_certificate(express.certificate)
-        yield [express.security_group], lambda: resources.record_security_group(express.security_group)
+        express, ingress, job, resources = self._express, self._ingress, self._job, self._engine.express.resources
+        if express.own_log_group and express.log_group.arn is None:
+            yield [express.log_group], lambda: resources.make_log_group(job)
+        if express.certificate.arn is None:
+            yield [express.certificate], lambda: resources.paths.make_certificate(job)
+        own = [ingress.security_group] if express.settings.own_group else []
+        if own:
+            yield own, lambda: resources.groups.make_service_group(ingress, job)
         yield from self._balancer_steps()
-        for one in express.target_groups:
-            yield [one], lambda one=one: resources.make_target_group(express, one, self._cause)  # type: ignore[misc]
-        yield [express.rule], lambda: resources.make_rule(express, self._cause)
-        yield [express.alarm], lambda: resources.make_alarm(self._service, express, self._cause)
-        scaling = [express.scalable_target, express.policy]
-        yield scaling, lambda: resources.record_scaling(self._service, express)
+        if own:
+            yield own, lambda: resources.groups.connect(ingress, self._port, job)
+        for one in ingress.target_groups:
+            yield [one], lambda one=one: resources.paths.make_target_group(ingress, one, job)  # type: ignore[misc]
+        yield [express.certificate], lambda: resources.paths.add_certificate(ingress, job)
+        yield [ingress.rule], lambda: resources.paths.make_rule(ingress, job)
+        yield [express.alarm], lambda: resources.scalings.make_alarm(job)
+        scaling, group = [express.scalable_target, express.policy], str(ingress.target_groups[0].arn)
+        yield scaling, lambda: resources.scalings.put(job, group)
 
     def _balancer_steps(self) -> Iterator[Step]:
         """The oldest service on a load balancer makes it; the others wait, and the next oldest goes on if it goes."""
-        balancer, resources = self._express.balancer, self._engine.express.resources
+        job, balancer, resources = self._job, self._ingress.balancer, self._engine.express.resources
         group, certificate = balancer.security_group, self._express.certificate
         while not balancer.ready and not self._express.deleting:
-            if balancer.services[0] != self._service.arn:
+            if balancer.services[0] != job.service.arn:
                 self._pauses.idle(self._engine.options.express.step, self._express)
                 continue
             if group.arn is None:
-                yield [group], lambda: resources.record_security_group(group)
+                yield [group], lambda: resources.groups.make_balancer_group(balancer, job)
             if balancer.load_balancer.arn is None:
-                yield [balancer.load_balancer], lambda: resources.make_load_balancer(balancer, self._cause)
-            yield [balancer.listener], lambda: resources.make_listener(balancer, certificate, self._cause)
+                yield [balancer.load_balancer], lambda: resources.paths.make_load_balancer(balancer, job)
+            yield [balancer.listener], lambda: resources.paths.make_listener(balancer, certificate, job)
 
     def _made(self, managed: list[Managed], make: Callable[[], None]) -> bool:
         """Try until it is made. False when the service is being deleted."""
-        options = self._engine.options.express
-        slow = managed == [self._express.balancer.load_balancer]
-        self._pauses.work(options.load_balancer if slow else options.step)
-        while not self._express.deleting:
+        options, express = self._engine.options.express, self._express
+        slow = managed == [self._ingress.balancer.load_balancer]
+        if any(one.status != "ACTIVE" for one in managed):
+            self._pauses.work(options.load_balancer if slow else options.step)
+        while not express.deleting:
             now = self._engine.kernel.clock.now()
             try:
                 make()
             except AwsError as error:
                 for one in managed:
                     one.become("FAILED", now, f"{error.code}: {error.message}")
-                self._pauses.idle(options.retry, self._express)
+                self._pauses.idle(options.retry, express)
                 continue
             for one in managed:
                 one.become("ACTIVE", now)

@@ -70,6 +70,17 @@ def main_container(definition: TaskDefinition) -> dict[str, Any]:
     return main
 
 
+def container_port(definition: TaskDefinition) -> int:
+    """The port that the load balancer reaches."""
+    return int(main_container(definition)["portMappings"][0]["containerPort"])
+
+
+def log_group_of(definition: TaskDefinition) -> str:
+    """The log group of the main container; empty without one."""
+    options: dict[str, Any] = (main_container(definition).get("logConfiguration") or {}).get("options") or {}
+    return str(options.get("awslogs-group", ""))
+
+
 def task_definition(family: str, workload: Params, region: str) -> dict[str, Any]:
     """The members of RegisterTaskDefinition for a workload."""
     container = workload["primaryContainer"]
@@ -128,16 +139,20 @@ def _merged(base: Params, params: Params, container: Params) -> dict[str, Any]:
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
-def settings(params: Params, subnets: tuple[str, ...], before: Settings | None, default: str, at: datetime) -> Settings:
+def settings(
+    params: Params, subnets: tuple[str, ...], before: Settings | None, options: ExpressOptions, at: datetime
+) -> Settings:
     """The settings beside the task definition; what is not given stays, or takes its default."""
+    default = DEFAULTS[options.defaults]["healthCheckPath"]
     path = params.get("healthCheckPath") or (before.health_check_path if before else default)
     if not path.startswith("/"):
         # reported: such a service is accepted, and its target groups are then tried for ever
         raise Unmodelled(f"ecs: an Express service with healthCheckPath {path!r}, which does not begin with /")
-    groups = (params.get("networkConfiguration") or {}).get("securityGroups")
-    kept = before.given_groups if before else ()
+    given = (params.get("networkConfiguration") or {}).get("securityGroups")
+    groups = tuple(given) if given is not None else (before.given_groups if before else ())
+    own = options.given_groups == "beside" or not groups
     scaling = _scaling(params.get("scalingTarget") or {}, before.scaling if before else Scaling())
-    return Settings(path, scaling, subnets, tuple(groups) if groups is not None else kept, at)
+    return Settings(path, scaling, subnets, groups, own, at)
 
 
 def _scaling(given: Params, before: Scaling) -> Scaling:

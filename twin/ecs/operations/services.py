@@ -87,6 +87,9 @@ class ServiceOperations(TaskOperations, Operations):
         strategy, launch, managed = params.get("schedulingStrategy"), params.get("launchType"), params.get(_MANAGED)
 
         def keep(service: Service) -> bool:
+            """A service that drains is not listed (ECS API: DeleteService)."""
+            if service.status != "ACTIVE":
+                return False
             kept = strategy in (None, service.strategy) and launch in (None, service.launch_type)
             return kept and managed in (None, "CUSTOMER" if service.express is None else "ECS")
 

@@ -290,6 +290,7 @@ class TaskOperations(ClusterOperations, DefinitionOperations):
         task = self.engine.scheduler.new_task(cluster, request, provider=provider, started_by=params.get("startedBy"))
         task.overrides = params.get("overrides") or {}
         task.tags = tags_of(params)
+        task.network = params.get("networkConfiguration")
         if host is None:
             self.engine.scheduler.waiting.add(task)
         else:
