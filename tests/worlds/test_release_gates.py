@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import pytest
 from rehearsals import WORLDS
@@ -33,6 +34,7 @@ class Run:
     Attributes:
         weights: (simulated seconds, percent of production traffic for the new revision) as ECS wrote it.
         status: of the last service deployment.
+        decided: simulated seconds at which the machine first began to roll back; 0 if it never did.
         messages: to people, in order.
         started: executions of bake_release.
     """
@@ -41,6 +43,7 @@ class Run:
     told: tuple[Told, ...]
     weights: tuple[tuple[float, float], ...]
     status: str
+    decided: float
     messages: tuple[str, ...]
     started: int
 
@@ -58,13 +61,15 @@ def run(name: str) -> Run:
         rehearsal.run()
         world = rehearsal.world
         start = world.kernel.clock.start
-        told, weights, status = [], [], ""
+        told, weights, status, decided = [], [], "", 0.0
         for entry in world.kernel.timeline:
             at = (entry.at - start).total_seconds()
             if entry.kind == "release.hook":
                 told.append(Told(at, entry.data["stage"], entry.data["status"], entry.data["rollback"]))
             if entry.kind == "release.weights" and "production" in entry.data:
                 weights.append((at, entry.data["production"]))
+            if entry.kind == "state.entered" and entry.data["state"] == "Roll back":
+                decided = decided or at
             if entry.kind == "release.status":
                 status = entry.data["status"]
         return Run(
@@ -72,6 +77,7 @@ def run(name: str) -> Run:
             told=tuple(told),
             weights=tuple(weights),
             status=status,
+            decided=decided,
             messages=tuple(message.body for message in world.topics.messages),
             started=len([one for one in world.machines.executions if one.machine == "BakeRelease"]),
         )
@@ -84,6 +90,15 @@ def test_a_bad_revision_never_gets_past_the_first_step() -> None:
     assert bad.answers(PRE)[0] == "SUCCEEDED"
     assert set(bad.answers(PRE)[1:]) <= {"IN_PROGRESS", "FAILED"}
     assert bad.status == "ROLLBACK_SUCCESSFUL"
+
+
+@pytest.mark.parametrize("name", ["bad", "silent"])
+def test_a_verdict_waits_for_no_call_of_the_hook(name: str) -> None:
+    """ECS asks every 30 s, and only at its stages; its deployment is stopped at once."""
+    back = run(name)
+    assert back.report.verdict == "ok", back.report.unexpected
+    assert back.steps()[-1] == 0
+    assert 0 <= back.weights[-1][0] - back.decided < 15
 
 
 def test_a_rollback_by_somebody_is_let_through_and_starts_nothing() -> None:
@@ -99,7 +114,9 @@ def test_a_rollback_by_somebody_is_let_through_and_starts_nothing() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("name", "steps"), [("good", [5, 100]), ("linear", [25, 50, 75, 100]), ("calls", [5, 100])])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("good", [5, 100]), ("linear", [25, 50, 75, 100]), ("calls", [5, 100]), ("extended", [5, 100])]
+)
 def test_a_good_revision_waits_for_evidence_and_goes(name: str, steps: list[float]) -> None:
     good = run(name)
     assert good.report.verdict == "ok", good.report.unexpected
@@ -108,9 +125,30 @@ def test_a_good_revision_waits_for_evidence_and_goes(name: str, steps: list[floa
     held = [one for one in good.told if one.stage == PRE and first < one.at < second]
     assert [one.status for one in held[:-1]] == ["IN_PROGRESS"] * (len(held) - 1)
     assert len(held) > 1
-    assert good.answers(POST) == ["SUCCEEDED"]
+    assert good.answers(POST)[-1] == "SUCCEEDED"
+    assert set(good.answers(POST)[:-1]) == {"IN_PROGRESS"}
     assert good.status == "SUCCESSFUL"
     assert [one.outcome for one in good.report.executions if one.outcome != "ignored"] == ["promoted"]
+
+
+@pytest.mark.long
+def test_each_step_is_judged_on_its_own_minutes() -> None:
+    """What was seen at 25 % opens no later step: each is held for a bake of its own, the last one too."""
+    linear = run("linear")
+    begun = [at for at, _ in linear.weights]
+    bakes = [later - at for at, later in pairwise(begun)]
+    assert min(bakes) >= 10 * 60
+    post = [one for one in linear.told if one.stage == POST]
+    assert post[-1].status == "SUCCEEDED"
+    assert {one.status for one in post[:-1]} == {"IN_PROGRESS"}
+    assert post[-1].at - begun[-1] >= 10 * 60
+
+
+@pytest.mark.long
+def test_doubt_goes_back_where_policy_says_so() -> None:
+    doubt = run("doubt")
+    assert doubt.report.verdict == "ok", doubt.report.unexpected
+    assert (doubt.steps(), doubt.status) == ([5, 0], "ROLLBACK_SUCCESSFUL")
 
 
 @pytest.mark.long
