@@ -17,6 +17,7 @@ from twin.ecs.express.operations import ExpressOperations
 from twin.ecs.model import HealthChange, Loss, Task
 from twin.ecs.neighbours import Bus, Ec2Instance, LoadBalancing
 from twin.ecs.operations.instances import InstanceOperations
+from twin.ecs.operations.removal import RemovalOperations
 from twin.ecs.operations.tagging import TagOperations
 from twin.ecs.operations.task_sets import TaskSetOperations
 from twin.ecs.options import EcsOptions
@@ -28,7 +29,7 @@ from twin.kernel.kernel import Kernel
 Handler = Callable[[dict[str, Any], Call], dict[str, Any]]
 
 
-class Ecs(TaskSetOperations, ExpressOperations, InstanceOperations, TagOperations, Demands, Api):
+class Ecs(TaskSetOperations, ExpressOperations, InstanceOperations, TagOperations, RemovalOperations, Demands, Api):
     """The ECS API of the account, and its service scheduler, agents and clusters.
 
     Attributes:

@@ -107,7 +107,7 @@ class HealthCheck:
 
 @dataclass(slots=True, eq=False)
 class TaskDefinition:
-    """A registered revision. `raw` is what was registered, with ECS's defaults filled in."""
+    """A registered revision; `raw` with ECS's defaults filled in. A DELETED one keeps its number from being reused."""
 
     arn: str
     family: str
@@ -122,7 +122,8 @@ class TaskDefinition:
     network_mode: str
     architecture: str | None
     registered_at: datetime
-    status: Literal["ACTIVE", "INACTIVE"] = "ACTIVE"
+    status: Literal["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS", "DELETED"] = "ACTIVE"
+    deregistered_at: datetime | None = None
     tags: Tags = field(default_factory=dict)
 
 
@@ -202,8 +203,7 @@ class Service:
     Attributes:
         healthy: tasks that truly serve: healthy for ECS, and not dead on an instance that is gone.
         configuration: `deploymentConfiguration` without the percents, as it was given.
-        deployments: those that have tasks or are to have some; the primary one first.
-        history: every service deployment, oldest first.
+        deployments: those that have tasks or are to have some; the primary one first. `history`: all, oldest first.
         completed: the last revision that was deployed successfully.
         excess_by: the call because of which there may be more tasks than desired.
         rebalance_zone: the zone in which an extra task is started to even out the spread.
@@ -292,8 +292,7 @@ class Task:
         healthy: what ECS's scheduler believes.
         failing: it failed its health checks and must be replaced.
         target_failed: a target group reports it unhealthy.
-        dead: its instance is gone, though ECS may not know yet.
-        counted: whether it is in `Service.healthy`.
+        dead: its instance is gone, though ECS may not know yet. `counted`: whether it is in `Service.healthy`.
         cause: the call because of which it is being stopped.
         crashes: it was struck by a fault and never becomes healthy.
         network: networkConfiguration of a task that belongs to no service.

@@ -190,21 +190,29 @@ def task_event(each: Task) -> Shown:
 
 def definition(each: TaskDefinition) -> Shown:
     """ECS API: TaskDefinition."""
+    gone = {"deregisteredAt": each.deregistered_at} if each.deregistered_at is not None else {}
     return {
         **deepcopy(each.raw),
         "taskDefinitionArn": each.arn,
         "revision": each.revision,
         "status": each.status,
         "registeredAt": each.registered_at,
+        **gone,
     }
 
 
-def cluster(each: Cluster, hosts: Iterable[Host], services: Iterable[Service], counts: tuple[int, int]) -> Shown:
+def cluster(
+    each: Cluster,
+    hosts: Iterable[Host],
+    services: Iterable[Service],
+    counts: tuple[int, int],
+    status: str = "ACTIVE",
+) -> Shown:
     """ECS API: Cluster. `counts`: tasks RUNNING and PENDING."""
     return {
         "clusterArn": each.arn,
         "clusterName": each.name,
-        "status": "ACTIVE",
+        "status": status,
         "registeredContainerInstancesCount": sum(host.status in ("ACTIVE", "DRAINING") for host in hosts),
         "runningTasksCount": counts[0],
         "pendingTasksCount": counts[1],

@@ -84,6 +84,10 @@ class Store:
         self.cluster_hosts[cluster.name] = Index()
         self.cluster_services[cluster.name] = Index()
 
+    def remove_cluster(self, cluster: Cluster) -> None:
+        """An empty cluster is gone."""
+        del self.clusters[cluster.name]
+
     def find_cluster(self, reference: str | None) -> Cluster | None:
         """By name or ARN; None means `default`, as in the API."""
         cluster = self.clusters.get((reference or "default").rsplit("/", 1)[-1])
@@ -131,7 +135,8 @@ class Store:
         if not revision:
             active = [definition for definition in revisions if definition.status == "ACTIVE"]
             return active[-1] if active else None
-        return next((definition for definition in revisions if str(definition.revision) == revision), None)
+        found = (one for one in revisions if str(one.revision) == revision and one.status != "DELETED")
+        return next(found, None)
 
     # --- tasks ---------------------------------------------------------------------------------------------------
     def add_task(self, task: Task) -> None:
