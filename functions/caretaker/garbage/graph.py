@@ -64,6 +64,9 @@ class Graph:
         for reference in self._every_reference():
             self._into[self.whole_of(reference.target)].append(reference)
             self._out_of[self.holder_of(reference)].append(reference)
+        self._told: dict[str, dict[Reference, None]] = defaultdict(dict)
+        for reference in observation.references:
+            self._told[self.whole_of(reference.target)][reference] = None
         for claim in observation.claims:
             self._claims[claim.resource.arn].append(claim)
         groups = self._of(Kind.TARGET_GROUP)
@@ -83,6 +86,14 @@ class Graph:
         """All references to the resource and its parts, except its own to itself."""
         whole = self.whole_of(arn)
         return tuple(each for each in self._into.get(whole, ()) if self.holder_of(each) != whole)
+
+    def told_to(self, arn: str) -> tuple[Reference, ...]:
+        """The references to the resource and its parts that were read, those of its own and those told twice too."""
+        return tuple(self._told.get(self.whole_of(arn), ()))
+
+    def is_told(self, reference: Reference) -> bool:
+        """Whether the reference was read; the others follow from facts."""
+        return reference in self._told.get(self.whole_of(reference.target), ())
 
     def refers_to(self, arn: str) -> tuple[Reference, ...]:
         """All references of the resource and its parts to others."""

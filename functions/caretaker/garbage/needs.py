@@ -253,7 +253,7 @@ class Readings:
         """The readings on which a verdict about the resource rests, whole or not."""
         needs = NEEDS.get(resource.kind, ())
         asked = ((need.operation, scope) for need in needs for scope in self.scopes(need, resource))
-        return _once(reading for key in asked for reading in self._made.get(key, ()))
+        return tuple(dict.fromkeys(reading for key in asked for reading in self._found(*key)))
 
     def lacking(self, need: Need, resource: Resource) -> Iterator[Reading]:
         """What is not whole of one need of the resource."""
@@ -274,14 +274,17 @@ class Readings:
         return not any(True for _ in self._not_whole(operation, scope))
 
     def _not_whole(self, operation: str, scope: str) -> Iterator[Reading]:
-        made = self._made.get((operation, scope), ())
-        if not made and scope.startswith("vpc-"):
-            made = self._made.get((operation, ""), ())
+        made = self._found(operation, scope)
         if not made:
             yield Reading(operation, scope, Read.FAILED, "", reason=MISSING)
         for reading in made:
             if reading.status is not Read.WHOLE:
                 yield reading
+
+    def _found(self, operation: str, scope: str) -> list[Reading]:
+        """The readings of a scope. What was read for the whole account was read for a VPC."""
+        made = self._made.get((operation, scope), [])
+        return self._made.get((operation, ""), []) if not made and scope.startswith("vpc-") else made
 
     def _too_few(self, need: Need, scopes: tuple[str, ...]) -> Iterator[Reading]:
         expected = self._gave(need.each, "")
@@ -351,7 +354,3 @@ _SCOPES: dict[Scope, Callable[[Readings, Need, Resource], Iterable[str]]] = {
     Scope.SERVICES: Readings._living,
     Scope.EACH: Readings._every,
 }
-
-
-def _once(readings: Iterable[Reading]) -> tuple[Reading, ...]:
-    return tuple(dict.fromkeys(readings))

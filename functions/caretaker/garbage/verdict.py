@@ -82,13 +82,15 @@ class Judgement:
     Attributes:
         graph: its references.
         readings: its readings.
+        keep, now: the policy and time by which it is judged.
         garbage: ARNs of what is garbage.
     """
 
     def __init__(self, observation: Observation, keep: Keep, now: datetime) -> None:
         self.graph = Graph(observation)
         self.readings = Readings(self.graph)
-        self._keep = keep
+        self.keep = keep
+        self.now = now
         self._owners = Owners(self.graph, keep, now)
         resources = self.graph.resources
         judged = [a for a, r in resources.items() if r.kind in JUDGED and self.graph.whole_of(a) == a]
@@ -181,7 +183,7 @@ class Judgement:
 
     def _kept_by_policy(self, resource: Resource) -> Bar | None:
         for owner in self.graph.owners_of(resource.arn):
-            policy = self._keep.of(owner.arn)
+            policy = self.keep.of(owner.arn)
             if policy.keep:
                 return Bar(Wave.KEPT, Word.KEPT, f"policy garbage.keep is set for service {short(owner.arn)}")
             name = _POLICY.get(resource.kind)
