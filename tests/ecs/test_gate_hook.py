@@ -115,6 +115,22 @@ class Gated(Release):
         self.up(strategy, lifecycleHooks=[self.hook(*(stages or INSTALLED))], **configuration)
         return self.release()
 
+    def decide(self, release: str, decision: Any, reason: str = "seen") -> None:
+        """Write a decision, as the machine does: about the share that the canary has at that moment."""
+        self.records.update(release, weight=share(self) / 100)
+        self.records.decide(release, decision, reason)
+
+    def promoted(self, release: str) -> None:
+        """Let every step through that is left, one decision each."""
+        self.decide(release, "promote")
+        while share(self) < 100:
+            self._shifted(share(self))
+            self.decide(release, "promote")
+        self.run()
+
+    def _shifted(self, before: int) -> None:
+        self.until(lambda: share(self) > before)
+
     def errors(self) -> list[str | None]:
         return [run.error for run in self.functions.invocations if run.error]
 
@@ -162,10 +178,12 @@ def test_the_first_step_goes_at_once_and_the_next_one_waits_for_a_promotion(stag
         }
         world.run(1200)
         assert share(world) == 5
-        world.records.decide(release, "promote", "good")
+        world.decide(release, "promote")
         world.run(45)
         assert share(world) == 100
-        world.run()
+        world.run(1200)
+        assert not green.ended
+        world.promoted(release)
         assert green.deployment_status == "SUCCESSFUL"
         assert world.machine.calls == 1
 
@@ -178,7 +196,7 @@ def test_a_decision_against_it_rolls_back_at_the_next_call(stages: Any, rollback
         world.until(lambda: share(world) == 5)
         release = world.opened(green)
         world.run(700)
-        world.records.decide(release, "roll_back", "5xx")
+        world.decide(release, "roll_back", "5xx")
         world.run(60)
         assert share(world) == 0
         world.run()
@@ -194,8 +212,11 @@ def test_a_linear_deployment_waits_at_each_later_step() -> None:
         release = world.opened(green)
         world.run(600)
         assert share(world) == 50
-        world.records.decide(release, "promote", "good")
-        world.run()
+        world.decide(release, "promote")
+        world.until(lambda: share(world) == 100)
+        world.run(600)
+        assert not green.ended
+        world.promoted(release)
         assert green.deployment_status == "SUCCESSFUL"
 
 
@@ -207,7 +228,7 @@ def test_where_all_traffic_shifts_at_once_the_gate_is_behind_it(decision: Any, s
         release = world.opened(green)
         world.run(900)
         assert not green.ended
-        world.records.decide(release, decision, "seen")
+        world.decide(release, decision)
         world.run()
         assert green.deployment_status == status
 
@@ -217,7 +238,7 @@ def test_in_observe_no_deployment_is_held_up() -> None:
         green = world.started()
         world.until(lambda: share(world) == 5)
         release = world.opened(green, mode="observe")
-        world.records.decide(release, "roll_back", "5xx")
+        world.decide(release, "roll_back", "5xx")
         world.run()
         assert green.deployment_status == "SUCCESSFUL"
 
@@ -248,8 +269,7 @@ def test_a_hook_at_the_shifts_alone_lets_no_step_through_without_a_decision(shif
         world.until(lambda: bool(world.machine.started))
         world.run(1200)
         assert share(world) == (5 if shift_hooks == "after" else 0)
-        world.records.decide(world.opened(green), "promote", "good")
-        world.run()
+        world.promoted(world.opened(green))
         assert green.deployment_status == "SUCCESSFUL"
 
 
@@ -262,7 +282,9 @@ def test_doubled_and_late_calls_start_one_bake_and_change_no_answer(decision: An
         world.until(lambda: share(world) == 5)
         assert len(world.machine.started) == 1
         release = world.opened(green)
-        world.records.decide(release, decision, "seen")
+        world.decide(release, decision)
+        if decision == "promote":
+            world.promoted(release)
         world.run()
         assert green.deployment_status == {"promote": "SUCCESSFUL", "roll_back": "ROLLBACK_SUCCESSFUL"}[decision]
 
@@ -308,8 +330,7 @@ def test_trouble_that_passes_leaves_nothing_behind() -> None:
         world.run(600 + 200)
         assert share(world) == 5
         world.gateway.api_faults.clear()
-        world.records.decide(release, "promote", "good")
-        world.run()
+        world.promoted(release)
         assert green.deployment_status == "SUCCESSFUL"
 
 
