@@ -73,6 +73,18 @@ def arrow_broken(module: str, imported: str) -> str | None:
 # Modules of a capability that gather or apply on behalf of its handlers: they may call the adapters, and hold no
 # decision. Everything else in a capability is a plain function of plain data.
 EDGES = {
+    "caretaker.garbage.inventories",
+    "caretaker.garbage.ledger",
+    "caretaker.garbage.look",
+    "caretaker.garbage.look_balancers",
+    "caretaker.garbage.look_deep",
+    "caretaker.garbage.look_ecs",
+    "caretaker.garbage.look_gateways",
+    "caretaker.garbage.look_network",
+    "caretaker.garbage.look_others",
+    "caretaker.garbage.look_scaling",
+    "caretaker.garbage.looks",
+    "caretaker.garbage.observe",
     "caretaker.hosts.survey",
     "caretaker.hosts.desk",
     "caretaker.hosts.steps",

@@ -26,6 +26,9 @@ DESCRIBE_ALARMS = Listing(
     tokens=(("NextToken", "NextToken"),),
     fixed={"MaxRecords": 100, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]},
 )
+LIST_TAGS_FOR_RESOURCE = Listing(
+    "cloudwatch:ListTagsForResource", "cloudwatch", "list_tags_for_resource", ("Tags",), rates.CLOUDWATCH_ALARMS
+)
 
 Series = dict[datetime, float]
 """Values by the beginning of their period."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +79,17 @@ DESCRIBE_SERVICE_REVISIONS = _listing(
 )
 LIST_TASKS = _listing("ListTasks", "list_tasks", "taskArns", rates.ECS_TASKS, page=_PAGE)
 DESCRIBE_TASKS = _listing("DescribeTasks", "describe_tasks", "tasks", rates.ECS_TASKS, batch=("tasks", _DESCRIBE_TASKS))
+LIST_TASK_DEFINITIONS = _listing(
+    "ListTaskDefinitions", "list_task_definitions", "taskDefinitionArns", rates.ECS_TASKS, page=_PAGE
+)
+DESCRIBE_TASK_DEFINITION = replace(
+    _listing("DescribeTaskDefinition", "describe_task_definition", "taskDefinition", rates.ECS_TASKS),
+    fixed={"include": ["TAGS"]},
+)
+LIST_CONTAINER_INSTANCES = _listing(
+    "ListContainerInstances", "list_container_instances", "containerInstanceArns", rates.ECS_TASKS, page=_PAGE
+)
+DESCRIBE_CLUSTERS = _listing("DescribeClusters", "describe_clusters", "clusters", rates.ECS_CLUSTERS)
 LIST_GATEWAYS = _listing("ListGateways", "list_gateways", "gateways", rates.ECS_SERVICES, page=_GATEWAY_PAGE)
 DESCRIBE_GATEWAY = _listing("DescribeGateway", "describe_gateway", "gateway", rates.ECS_SERVICES)
 DESCRIBE_GATEWAY_RESOURCES = _listing(

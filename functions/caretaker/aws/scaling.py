@@ -37,3 +37,6 @@ DESCRIBE_SCHEDULED_ACTIONS = Listing(
     tokens=_NEXT,
     fixed={**_ECS, "MaxResults": 50},
 )
+LIST_TAGS_FOR_RESOURCE = Listing(
+    f"{_SERVICE}:ListTagsForResource", _SERVICE, "list_tags_for_resource", ("Tags",), rates.SCALING
+)

@@ -1,0 +1,55 @@
+"""Large JSON documents in the table, compressed and in pieces that fit into its items.
+
+<pk> / <name>#<piece>         one document
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from typing import Any
+
+from caretaker.runtime.table import Item, Table
+
+# DynamoDB's limit is 400 KB an item, names included.
+_PIECE = 350_000
+
+
+class BlobBroken(Exception):
+    """A stored document is incomplete: its writing was cut short."""
+
+
+def put(table: Table, pk: str, name: str, document: Any, ttl: int | None = None) -> None:
+    """Store a document, in place of the former one of that name.
+
+    Args:
+        ttl: when DynamoDB may forget it, in seconds of Unix time; None for never.
+    """
+    data = zlib.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 6)
+    digest, count = _digest(data), max(1, -(-len(data) // _PIECE))
+    for number in range(count):
+        piece = data[number * _PIECE : (number + 1) * _PIECE]
+        item: Item = {"pk": pk, "sk": f"{name}#{number:03}", "of": count, "digest": digest, "data": piece}
+        table.put(item if ttl is None else {**item, "ttl": ttl})
+
+
+def get(table: Table, pk: str, name: str) -> Any | None:
+    """The document, None if there is none. Raises `BlobBroken` if it is not whole."""
+    return joined(f"{pk} {name}", table.query(pk, f"{name}#"))
+
+
+def joined(what: str, items: list[Item]) -> Any | None:
+    """The document whose pieces these are, in order; a longer, former one may have left pieces behind."""
+    if not items:
+        return None
+    first = items[0]
+    pieces = [item["data"] for item in items[: first["of"]] if item["digest"] == first["digest"]]
+    data = b"".join(pieces)
+    if len(pieces) != first["of"] or _digest(data) != first["digest"]:
+        raise BlobBroken(f"{what}: {len(pieces)} of {first['of']} pieces; write it again")
+    return json.loads(zlib.decompress(data))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

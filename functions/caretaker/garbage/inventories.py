@@ -1,0 +1,225 @@
+"""Reads the inventory of an Express service, and records it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from caretaker.aws import ec2, ecs, logs
+from caretaker.aws.errors import AwsFailure, Missing
+from caretaker.aws.paging import Found
+from caretaker.garbage import express
+from caretaker.garbage.inventory import Entry, Inventory, Item
+from caretaker.garbage.ledger import Ledger
+from caretaker.garbage.look import when
+from caretaker.garbage.look_ecs import IN_FLIGHT
+from caretaker.garbage.model import Identity, Kind, Life
+from caretaker.runtime.clock import iso
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded of a service.
+
+    Attributes:
+        entries: of all services that had the ARN, the oldest first.
+        words: for the log.
+        whole: nothing was left unread.
+    """
+
+    entries: tuple[Entry, ...]
+    words: str
+    whole: bool = True
+
+    @property
+    def vpcs(self) -> tuple[str, ...]:
+        """Ids of their VPCs, as far as they are known."""
+        return tuple(sorted({entry.vpc for entry in self.entries} - {""}))
+
+
+def services() -> list[str]:
+    """ARNs of the Express services of all clusters that are not being deleted.
+
+    Raises:
+        AwsFailure: a listing could not be read.
+    """
+    return sorted({arn for cluster in ecs.list_clusters() for arn in ecs.express_services(cluster)})
+
+
+def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, deaths: bool = True) -> Recorded:
+    """Read the inventory of an Express service and add it to the ledger.
+
+    What ECS does not know any more, or calls INACTIVE, is buried; of a service that was created again under the same
+    name, the earlier one too. What could not be read leaves the ledger as it is, and the inventory says so.
+
+    Args:
+        thorough: read every deployment that ECS still knows, not only those that are in flight: after an event about
+            the service, and for one that the ledger does not know. The patrol need not.
+        deaths: write that a service is gone. False where `now` may be much earlier than the read, as the time of an
+            event is: the grace would run from then. Whoever reads next with the right time writes it.
+
+    Raises:
+        AwsFailure: ECS could not tell of the service at all; nothing was recorded.
+        LedgerBusy: others write about the same service all the time.
+    """
+    known = ledger.of_service(arn)
+    try:
+        shown = ecs.express_service(arn)
+    except Missing as error:
+        return _gone(ledger, known, now, f"ECS does not know it any more ({error.code})", deaths=deaths)
+    status, created = (shown.get("status") or {}).get("statusCode", ""), when(shown.get("createdAt"))
+    earlier = [entry for entry in known if entry.owner.created < created]
+    later = f"ECS knows a later service of that name, created at {created}"
+    _gone(ledger, earlier, now, later, deaths=deaths)
+    if status == "INACTIVE":
+        same = [entry for entry in known if entry.owner.created == created]
+        return _gone(ledger, same, now, "ECS says that it is INACTIVE", deaths=deaths)
+    before = next((entry for entry in known if entry.owner.created == created), None)
+    news = _Reader(Identity(arn, created), iso(now), before).read(shown, thorough=thorough or before is None)
+    ledger.record(news)
+    entries = tuple(ledger.of_service(arn))
+    missing = f"; not read: {news.words}" if news.words else ""
+    return Recorded(entries, f"{status}, {len(news.items)} resources{missing}", whole=not news.words)
+
+
+def _gone(ledger: Ledger, entries: Iterable[Entry], now: datetime, words: str, *, deaths: bool) -> Recorded:
+    told = [
+        ledger.bury(entry.owner, iso(now), now, words) if deaths and entry.life is not Life.DEAD else entry
+        for entry in entries
+    ]
+    return Recorded(tuple(told), words)
+
+
+@dataclass
+class _Reader:
+    """One reading of one service's inventory.
+
+    Attributes:
+        doubts: what could not be read, in AWS's words.
+    """
+
+    owner: Identity
+    at: str
+    before: Entry | None
+    doubts: list[str] = field(default_factory=list)
+    items: dict[Identity, Item] = field(default_factory=dict)
+
+    def read(self, shown: Json, *, thorough: bool) -> Inventory:
+        status = shown["status"]["statusCode"]
+        active = [each["serviceRevisionArn"] for each in express.configurations(shown)]
+        flying, past = self._deployments(thorough=thorough)
+        revisions = self._revisions([*active, *flying, *past])
+        # While it is drained, the last revisions are what it had.
+        current = {*active, *flying} if status == "ACTIVE" else {*active, *flying, *past}
+        for each in revisions:
+            self._of_revision(each, active=each["serviceRevisionArn"] in current)
+        for each in express.configurations(shown):
+            self._of_configuration(each)
+        role = shown.get("infrastructureRoleArn", "")
+        self._claim(role, Kind.ROLE, active)
+        self._claim(express.cluster_of(self.owner.arn), Kind.CLUSTER, active, shared=True)
+        words = "; ".join(self.doubts)
+        return Inventory(
+            owner=self.owner,
+            at=self.at,
+            life=Life.ALIVE if status == "ACTIVE" else Life.DRAINING,
+            vpc=self._vpc(shown, revisions),
+            role=role,
+            items=tuple(self.items[key] for key in sorted(self.items)),
+            whole=not words and status == "ACTIVE",
+            words=words,
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _deployments(self, *, thorough: bool) -> tuple[list[str], list[str]]:
+        """Revisions of deployments and rollbacks that are in flight, and of those that are over."""
+        cluster = express.cluster_of(self.owner.arn)
+        statuses = () if thorough else IN_FLIGHT
+        try:
+            briefly = ecs.list_service_deployments(cluster, self.owner.arn, statuses=statuses)
+        except AwsFailure as error:
+            self.doubts.append(str(error))
+            return [], []
+        found = self._found(ecs.describe_service_deployments, _arns(briefly, "serviceDeploymentArn"))
+        flying: list[str] = []
+        past: list[str] = []
+        for item in found:
+            (flying if item.get("status") in IN_FLIGHT else past).extend(express.revisions_of(item))
+        return flying, past
+
+    def _revisions(self, arns: Iterable[str]) -> list[Json]:
+        return self._found(ecs.describe_service_revisions, list(dict.fromkeys(arns)))
+
+    def _found(self, read: Any, arns: list[str]) -> list[Json]:
+        if not arns:
+            return []
+        try:
+            found: Found = read(arns)
+        except AwsFailure as error:
+            self.doubts.append(str(error))
+            return []
+        self.doubts.extend(str(failure) for failure in found.failures)
+        return list(found.items)
+
+    def _vpc(self, shown: Json, revisions: Iterable[Json]) -> str:
+        if self.before is not None and self.before.vpc:
+            return self.before.vpc  # a service never moves
+        subnets = {subnet for each in express.configurations(shown) for subnet in express.subnets(each)}
+        subnets |= {subnet for each in revisions for subnet in express.subnets(each)}
+        if not subnets:
+            return ""
+        try:
+            found = ec2.describe_subnets(sorted(subnets))
+        except AwsFailure as error:
+            self.doubts.append(str(error))
+            return ""
+        return next((str(item["VpcId"]) for item in found), "")
+
+    # --- claiming ----------------------------------------------------------------------------------------------------
+
+    def _of_revision(self, item: Json, *, active: bool) -> None:
+        revision = item["serviceRevisionArn"]
+        others = express.gateway_resources(item)
+        self._claim(item.get("taskDefinition") or "", Kind.TASK_DEFINITION, [revision], active=active)
+        for each in express.managed(item):
+            if each.arn not in others and each.status != "DELETED":
+                self._claim(each.arn, each.kind, [revision], shared=each.shared, active=active)
+
+    def _of_configuration(self, item: Json) -> None:
+        revisions = [item["serviceRevisionArn"]]
+        self._claim(item.get("taskDefinitionArn", ""), Kind.TASK_DEFINITION, revisions)
+        self._claim(item.get("executionRoleArn", ""), Kind.ROLE, revisions)
+        self._claim(item.get("taskRoleArn", ""), Kind.ROLE, revisions)
+        self._claim(express.repository(item), Kind.REPOSITORY, revisions)
+
+    def _claim(
+        self, arn: str, kind: Kind, revisions: Iterable[str], *, shared: bool = False, active: bool = True
+    ) -> None:
+        if not arn:
+            return
+        identity = Identity(arn, self._created(arn) if kind is Kind.LOG_GROUP else "")
+        before = self.items.get(identity, Item(identity, kind, shared, (), False))
+        joined = tuple(sorted({*before.revisions, *revisions}))
+        self.items[identity] = replace(before, revisions=joined, active=before.active or active)
+
+    def _created(self, arn: str) -> str:
+        """When a log group was made: another one of its name may follow it."""
+        noted: list[Identity] = [*self.items, *(self.before.known if self.before else ())]
+        known = [each.created for each in noted if each.arn == arn and each.created]
+        if known:
+            return known[0]
+        try:
+            group = logs.log_group(arn.partition(":log-group:")[2])
+        except AwsFailure as error:
+            self.doubts.append(str(error))
+            return ""
+        return when(logs.created(group)) if group else ""
+
+
+def _arns(items: Iterable[Json], member: str) -> list[str]:
+    return [item[member] for item in items if item.get(member)]

@@ -1,0 +1,324 @@
+"""An observation of a VPC: everything that could refer to what Express Mode made there, read in parts.
+
+One call reads one page. A part makes so many calls that each API's bucket stays half full for everybody else, and says
+how long to wait until it is filled again; the next part goes on where this one ended. Nothing that AWS answers ends an
+observation: what could not be read to its end is a reading that says so, in AWS's words.
+
+    OBSERVATION#<id> / CURSOR         how far it is: number of its parts, when it began and ended
+    OBSERVATION#<id> / SHEET<0|1>#…   what was read and is still to be read, after the last part and the one before
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from caretaker.aws.errors import AwsFailure, ConditionFailed, Denied, Invalid, Missing, Throttled, Unavailable
+from caretaker.aws.listing import Page, Rate, page
+from caretaker.aws.paging import MAX_PAGES, Failure
+from caretaker.garbage import blobs, conclude
+from caretaker.garbage.ledger import Ledger
+from caretaker.garbage.look import Look
+from caretaker.garbage.looks import LOOKS, PHASES
+from caretaker.garbage.model import Life, Observation, Read
+from caretaker.garbage.sheet import Sheet, Task
+from caretaker.runtime.clock import iso, parse
+from caretaker.runtime.table import Item, Table
+
+# Calls of one part, far from what a function can make in the time that it has.
+CALLS = 400
+# How often a call is tried again in a later part for which AWS was too busy, after botocore's own retries.
+TRIES = 3
+_KEPT = timedelta(days=30)
+
+
+class ObservationMissing(Exception):
+    """No such observation in the table; it has to be begun."""
+
+
+class ObservationOpen(Exception):
+    """The observation has not been read to its end."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an observation is.
+
+    Attributes:
+        more: there is more to read.
+        seconds: to wait before the next part.
+        calls: that this part made.
+        left: pages that are known to be left; each may lead to more.
+        doubts: readings so far that are not whole.
+    """
+
+    more: bool
+    seconds: int
+    calls: int
+    left: int
+    doubts: int
+
+
+def name_of(sweep: str, number: int) -> str:
+    """Name of a sweep's observation of that number."""
+    return f"{sweep}/{number}"
+
+
+def begun(table: Table, name: str) -> bool:
+    """Whether the observation was begun."""
+    return table.get(_pk(name), "CURSOR") is not None
+
+
+def begin(table: Table, name: str, vpc: str, now: datetime, *, deep: bool = False) -> None:
+    """Begin an observation; one that was begun already goes on as it is.
+
+    Args:
+        name: of the observation; a later one needs another name.
+        vpc: the VPC whose resources are observed.
+        deep: read what proves that nobody uses a log group, a task definition or a cluster, too: every active task
+            definition of the account, and every rule and schedule. For policies that may delete these.
+    """
+    if begun(table, name):
+        return
+    entries = Ledger(table).entries(vpc)
+    sheet = Sheet(vpc, iso(now), iso(now), deep=deep)
+    sheet.owners = [entry.as_owner() for entry in entries]
+    sheet.claims = [claim for entry in entries for claim in entry.claims()]
+    sheet.read(*PHASES[0](sheet))
+    ttl = _ttl(now)
+    blobs.put(table, _pk(name), "SHEET0", sheet.plain(), ttl)
+    cursor: Item = {"pk": _pk(name), "sk": "CURSOR", "part": 0, "vpc": vpc, "began": iso(now), "ended": "", "ttl": ttl}
+    try:
+        table.put(cursor, condition="attribute_not_exists(#pk)")
+    except ConditionFailed:
+        return  # begun in between
+
+
+def step(table: Table, name: str, now: datetime, remaining: Callable[[], int] | None = None) -> Progress:
+    """Read the next part. Of an observation that has ended nothing is read.
+
+    Args:
+        remaining: milliseconds that the function still has (Lambda's context tells); without, only calls are counted.
+
+    Raises:
+        ObservationMissing: it was not begun.
+        AwsFailure: of the table alone.
+    """
+    cursor = _cursor(table, name)
+    if cursor["ended"]:
+        return Progress(False, 0, 0, 0, 0)
+    sheet = _sheet(table, name, cursor["part"], now)
+    pace = Pace(remaining)
+    _run(sheet, pace)
+    more = bool(sheet.tasks)
+    _store(table, name, cursor["part"], sheet, now, more=more)
+    if not more:
+        _tell_ledger(table, sheet, now)
+    doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
+    return Progress(more, pace.seconds if more else 0, pace.calls, len(sheet.tasks), doubts)
+
+
+def load(table: Table, name: str) -> Observation:
+    """The whole observation.
+
+    Raises:
+        ObservationMissing: it was not begun.
+        ObservationOpen: it was not read to its end.
+    """
+    cursor = _cursor(table, name)
+    if not cursor["ended"]:
+        raise ObservationOpen(f"{name}: part {cursor['part']} was the last that was read; there is more")
+    ended = parse(cursor["ended"], "ended")
+    sheet = _sheet(table, name, cursor["part"], ended)
+    return conclude.observation(sheet, name, parse(cursor["began"], "began"), ended)
+
+
+# --- pacing ----------------------------------------------------------------------------------------------------------
+
+
+class Pace:
+    """How many calls a part may still make, by bucket.
+
+    Attributes:
+        calls: made so far.
+    """
+
+    def __init__(self, remaining: Callable[[], int] | None, calls: int = CALLS) -> None:
+        self._remaining = remaining
+        self._left = calls
+        self._made: Counter[Rate] = Counter()
+        self.calls = 0
+
+    def allows(self, rate: Rate) -> bool:
+        """Whether one more call may be made: half of a bucket belongs to everybody else."""
+        return self._left > 0 and self._made[rate] < max(1, rate.burst // 2)
+
+    def took(self, rate: Rate) -> None:
+        self._made[rate] += 1
+        self.calls += 1
+        self._left -= 1
+
+    @property
+    def over(self) -> bool:
+        """Nothing may be begun any more: too many calls, or too little time for one with all of its retries."""
+        return self._left <= 0 or (self._remaining is not None and self._remaining() < _ONE_CALL)
+
+    @property
+    def seconds(self) -> int:
+        """Until every bucket holds again what was taken."""
+        return max((math.ceil(made / rate.per_second) for rate, made in self._made.items()), default=1)
+
+
+# The longest that botocore tries one call, with its time-outs (caretaker.aws.clients), in milliseconds.
+_ONE_CALL = 25_000
+
+
+def _run(sheet: Sheet, pace: Pace) -> None:
+    """Read what may be read now: in order, but past what has to wait for its bucket."""
+    while not pace.over:
+        task = next((each for each in sheet.tasks if pace.allows(LOOKS[each.look].listing.rate)), None)
+        if task is None:
+            if sheet.tasks or not _next_phase(sheet):
+                return
+            continue
+        sheet.tasks.remove(task)
+        pace.took(LOOKS[task.look].listing.rate)
+        _read(sheet, task)
+
+
+def _next_phase(sheet: Sheet) -> bool:
+    while sheet.phase + 1 < len(PHASES) and not sheet.tasks:
+        sheet.phase += 1
+        sheet.read(*PHASES[sheet.phase](sheet))
+    return bool(sheet.tasks)
+
+
+# --- one call --------------------------------------------------------------------------------------------------------
+
+
+def _read(sheet: Sheet, task: Task) -> None:
+    look = LOOKS[task.look]
+    operation = look.listing.operation
+    try:
+        found = page(look.listing, task.params, task.token)
+    except AwsFailure as error:
+        _failed(sheet, task, look, error)
+        return
+    sheet.note(operation, task.scopes, Read.WHOLE, len(found.items))
+    look.take(sheet, task, found)
+    for failure in found.failures:
+        if failure.reason not in look.skips:
+            sheet.note(operation, _scopes(task, failure), Read.TRUNCATED, reason=f"failures: {failure}")
+    _go_on(sheet, task, operation, found)
+
+
+def _go_on(sheet: Sheet, task: Task, operation: str, found: Page) -> None:
+    """The next page, if there is one; a listing that does not end is one that was not read to its end."""
+    if not found.next:
+        return
+    if found.next == dict(task.token) or task.pages + 1 >= MAX_PAGES:
+        reason = f"the listing did not end after {task.pages + 1} pages"
+        sheet.note(operation, task.scopes, Read.TRUNCATED, reason=reason)
+        return
+    # The rest of a listing comes before everything else: its token may grow old.
+    sheet.tasks.insert(0, replace(task, token=found.next, pages=task.pages + 1, tries=0))
+
+
+def _failed(sheet: Sheet, task: Task, look: Look, error: AwsFailure) -> None:
+    operation = look.listing.operation
+    if look.none(error):
+        sheet.note(operation, task.scopes, Read.WHOLE)
+        return
+    if isinstance(error, Missing) and look.missing_is_none:
+        sheet.note(operation, task.scopes, Read.WHOLE)
+        look.take(sheet, task, Page({}, [], {}, []))
+        return
+    if isinstance(error, Throttled | Unavailable) and task.tries + 1 < TRIES:
+        sheet.read(replace(task, tries=task.tries + 1))
+        return
+    halves = list(_halves(task, look))
+    if halves and isinstance(error, Missing | Invalid):
+        sheet.read(*halves)  # one of the many that were asked about is gone: find out which
+        return
+    status = Read.DENIED if isinstance(error, Denied) else Read.FAILED
+    after = f" (after {task.pages} pages)" if task.pages else ""
+    sheet.note(operation, task.scopes, status, reason=f"{error}{after}")
+
+
+def _halves(task: Task, look: Look) -> Iterator[Task]:
+    """A call that asked about several things, as two that ask about half of them each."""
+    member, _ = look.listing.batch
+    values = task.params.get(member, []) if member else []
+    if len(values) < 2:
+        return
+    middle = len(values) // 2
+    for part in (values[:middle], values[middle:]):
+        # A scope is a value itself, begins it (a service's revisions carry its name) or is that of all.
+        scopes = tuple(scope for scope in task.scopes if any(_belongs(value, scope) for value in part))
+        yield replace(task, scopes=scopes or task.scopes, params={**task.params, member: part})
+
+
+def _belongs(value: str, scope: str) -> bool:
+    return value == scope or ("/" in value and _service_path(value) == _service_path(scope))
+
+
+def _service_path(arn: str) -> str:
+    """`cluster/service` of the ARN of a service, of its revisions and of its deployments."""
+    return "/".join(arn.rpartition(":")[2].split("/")[1:3])
+
+
+def _scopes(task: Task, failure: Failure) -> tuple[str, ...]:
+    """The scopes that a failure of ECS's is about; all of the call's where that cannot be told."""
+    return tuple(scope for scope in task.scopes if _belongs(failure.arn, scope)) or task.scopes
+
+
+# --- being stored ----------------------------------------------------------------------------------------------------
+
+
+def _pk(name: str) -> str:
+    return f"OBSERVATION#{name}"
+
+
+def _ttl(now: datetime) -> int:
+    return int((now + _KEPT).timestamp())
+
+
+def _cursor(table: Table, name: str) -> Item:
+    cursor = table.get(_pk(name), "CURSOR")
+    if cursor is None:
+        raise ObservationMissing(f"observation: {name!r} is not in the table")
+    return cursor
+
+
+def _sheet(table: Table, name: str, part: int, now: datetime) -> Sheet:
+    data = blobs.get(table, _pk(name), f"SHEET{part % 2}")
+    if data is None:
+        raise ObservationMissing(f"observation: {name!r} has no part {part}")
+    return Sheet.of(data, iso(now))
+
+
+def _store(table: Table, name: str, part: int, sheet: Sheet, now: datetime, *, more: bool) -> None:
+    """Write what was read beside the former part, then turn to it: a function that dies in between reads it again."""
+    blobs.put(table, _pk(name), f"SHEET{(part + 1) % 2}", sheet.plain(), _ttl(now))
+    try:
+        table.update(
+            _pk(name),
+            "CURSOR",
+            "SET #part = :next, #ended = :ended",
+            condition="#part = :part",
+            values={":part": part, ":next": part + 1, ":ended": "" if more else iso(now)},
+        )
+    except ConditionFailed:
+        return  # the same part was read twice at a time, and the other one was first
+
+
+def _tell_ledger(table: Table, sheet: Sheet, now: datetime) -> None:
+    """Deaths that this observation has seen first: the grace runs from here."""
+    ledger = Ledger(table)
+    before = {each.identity: each.life for each in sheet.owners}
+    for identity, owner in conclude.owners(sheet).items():
+        if owner.life is Life.DEAD and before.get(identity, Life.DEAD) is not Life.DEAD:
+            ledger.bury(identity, owner.since, now, owner.words)
