@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from cli.frame import Line
+from cli.looks import LOOP, in_order
 from cli.view import clock
 from twin.kernel.kernel import Entry
+from twin.rehearsal.bakes import MACHINE
 
 QUIET = (
     "event.put:aws.ecs",
@@ -24,35 +27,46 @@ QUIET = (
 
 
 class PlainView:
-    """A listener of the timeline."""
+    """A listener of the timeline. What it has heard is written at each `flush`."""
 
     def __init__(self, start: datetime, write: Callable[[str], None]) -> None:
         self._start = start
         self._write = write
         self._repeats = Repeats()
+        self._held: list[Line] = []
 
     def __call__(self, entry: Entry) -> None:
         if important(entry) and not self._repeats.again(entry):
-            elapsed = (entry.at - self._start).total_seconds()
-            self._write(f"{clock(elapsed)}  {entry.text}")
+            self._held.append(Line((entry.at - self._start).total_seconds(), entry.kind, entry.text))
+
+    def flush(self, looks: Iterable[Line] = ()) -> None:
+        """Write all that has come, and the looks at releases in their places."""
+        held, self._held = self._held, []
+        for line in in_order([*held, *looks]):
+            self._write(f"{clock(line.at)}  {line.text}")
 
 
 class Repeats:
-    """Knows the state that each execution is in: waits enter theirs again whenever they look again."""
+    """Knows what each execution and each deployment did last: waits, and calls of hooks, come again and again."""
 
     def __init__(self) -> None:
-        self._states: dict[str, str] = {}
+        self._last: dict[str, str] = {}
 
     def again(self, entry: Entry) -> bool:
-        """Whether the entry is an execution entering the state that it is in already."""
-        if entry.kind != "state.entered":
+        """Whether an execution enters the state that it is in already, or a hook gives the same answer again."""
+        if entry.kind == "state.entered":
+            of, what = str(entry.data["execution"]), str(entry.data["state"])
+        elif entry.kind == "release.hook":
+            of, what = f"hook of {entry.text.partition(':')[0]}", entry.text
+        else:
             return False
-        execution, state = str(entry.data["execution"]), str(entry.data["state"])
-        before, self._states[execution] = self._states.get(execution), state
-        return before == state
+        before, self._last[of] = self._last.get(of), what
+        return before == what
 
 
 def important(entry: Entry) -> bool:
     """Whether people want to see an entry."""
+    if entry.kind == "state.entered" and entry.data.get("machine") == MACHINE and entry.data["state"] in LOOP:
+        return False
     kind = f"{entry.kind}:{entry.text}" if entry.kind == "event.put" else entry.kind
     return not kind.startswith(QUIET)

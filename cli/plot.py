@@ -105,11 +105,11 @@ def _cell(text: Text, bits: int, on_line: bool, above: bool) -> None:
 
 def _label(row: int, line_row: int, height: int, line: float) -> str:
     if row == line_row:
-        return f"1/alpha = {math.exp(line):,.0f}"
+        return f"line {math.exp(line):,.0f} to 1"
     return "1 to 1" if row == height - 1 else ""
 
 
 def _time_axis(first: float, last: float, width: int) -> Text:
-    left, right = f"{first:.0f} min", f"{last:.0f} min"
+    left, right = f"{first:.0f} min", f"{last:.0f} min of looks"
     gap = " " * max(1, width - len(left) - len(right))
     return Text(" " * 17 + (left + gap + right if last > first else left), style="dim", no_wrap=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.closing import print_closing
+from cli.looks import Looks
 from cli.plain import PlainView
 from cli.view import LiveView
 from cli.watch import Watch
@@ -57,8 +58,12 @@ def _run(rehearsal: Rehearsal, console: Console) -> None:
             rehearsal.run(view.tick)
     else:
         view_lines = PlainView(rehearsal.start, lambda line: console.print(line, markup=False, soft_wrap=True))
+        looks = Looks(rehearsal)
         rehearsal.world.kernel.listeners.append(view_lines)
-        rehearsal.run()
+        try:
+            rehearsal.run(lambda: view_lines.flush(looks.take()))
+        finally:
+            view_lines.flush()
 
 
 def _seed(text: str | None) -> int | None:

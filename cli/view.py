@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from cli.frame import ExecutionRow, Frame, HostRow, Line, ReleaseRow, ServiceRow, TaskLook
 from cli.plot import bar, evidence_style, plot, sparkline
+from cli.product import to_one
 from twin.rehearsal.durations import show
 
 FRAMES_A_SECOND = 12.0
@@ -118,34 +118,36 @@ def release_lines(releases: Sequence[ReleaseRow], *, plotted: bool) -> list[Rend
     lines: list[RenderableType] = [release_line(row) for row in releases[-2:]]
     if releases and releases[-1].running and releases[-1].points:
         last = releases[-1]
-        counts = Text(no_wrap=True, overflow="ellipsis")
-        for name, mine, theirs in last.counts:
-            counts.append_text(Text.assemble(("  " + name, "bold"), f" {mine} ", (f"against {theirs}", "dim"), "  "))
-        lines.append(counts)
+        lines += count_lines(last)
         if plotted:
             lines += plot(last.points, last.line, width=40, height=PLOT_HEIGHT)
     return lines
 
 
 def release_line(row: ReleaseRow) -> Text:
-    """ "shop gate 5 % continue ███░ 12 to 1 of 100 to 1 ▁▂▃"."""
+    """ "shop  gate, 5 %: continue  evidence against it ███░ 12 to 1, line 100 to 1 ▁▂▃"."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{row.service} ", style="bold")
-    text.append(f"{row.way} ", style="cyan")
-    text.append("no weight yet " if row.share is None else f"{100 * row.share:.3g} % ", style="bold")
-    text.append(f"{row.word} ", style=OUTCOME_STYLES.get(row.word, "bold blue" if row.running else "bold red"))
+    text.append(f"{row.service}  ", style="bold")
+    text.append(f"{row.way}, ", style="cyan")
+    text.append("no weight yet: " if row.share is None else f"{100 * row.share:.3g} %: ", style="bold")
+    text.append(row.word, style=OUTCOME_STYLES.get(row.word, "bold blue" if row.running else "bold red"))
     if row.points:
         value = row.points[-1][1]
+        text.append("  evidence against it ", style="dim")
         text.append_text(bar(value, row.line))
-        text.append(f" {odds(value)}", style=evidence_style(value, row.line))
-        text.append(f", line {odds(row.line)} ", style="dim")
-        text.append_text(sparkline([against for _, against in row.points], row.line))
+        text.append(f" {to_one(value)}", style=evidence_style(value, row.line))
+        text.append(f", line {to_one(row.line)} ", style="dim")
+        text.append_text(sparkline([against for _, against in row.points], row.line, width=12))
     return text
 
 
-def odds(log_evidence: float) -> str:
-    """Evidence as betting odds."""
-    return f"{math.exp(min(log_evidence, math.log(1e9))):,.3g}:1"
+def count_lines(row: ReleaseRow) -> list[RenderableType]:
+    """Errors of requests of the new revision and of the running one, a line for each stream."""
+    names, news = max(len(each[0]) for each in row.counts), max(len(each[1]) for each in row.counts)
+    return [
+        Text.assemble((f"  {name:<{names}}", "bold"), f"  {mine:>{news}} ", (f"against {theirs}", "dim"))
+        for name, mine, theirs in row.counts
+    ]
 
 
 def host_table(hosts: Sequence[HostRow], limit: int) -> Table:
@@ -231,7 +233,7 @@ def style_of(kind: str) -> str:
     """How a kind of timeline entry is coloured."""
     if kind.startswith(("fault", "alarm", "warning", "death")):
         return "yellow"
-    if kind.startswith(("execution", "outcome")):
+    if kind.startswith(("execution", "outcome", "look")):
         return "bold"
     if kind.startswith(("actor", "operator")):
         return "magenta"

@@ -6,11 +6,14 @@ from collections import deque
 from typing import Any
 
 from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow, TaskLook
+from cli.looks import Looks, in_order
 from cli.plain import Repeats, important
 from cli.watch_releases import WatchReleases
 from twin.kernel.kernel import Entry
 from twin.rehearsal.rehearsal import Rehearsal
 
+_KEPT = 40
+"""Lines of the log, more than a terminal shows."""
 _BEFORE = ("PROVISIONING", "PENDING", "ACTIVATING")
 _ORDER: tuple[TaskLook, ...] = ("healthy", "standalone", "unproven", "starting", "stopping")
 
@@ -22,11 +25,12 @@ class Watch:
         self._rehearsal = rehearsal
         self._world = rehearsal.world
         self._known = frozenset(self._world.ec2.instances)
-        self._lines: deque[Line] = deque(maxlen=40)
+        self._lines: deque[Line] = deque(maxlen=_KEPT)
         self._paths: dict[str, list[tuple[str, float]]] = {}
         self._repeats = Repeats()
         self._lowest: dict[str, int] = dict(rehearsal.observer.healthy_before)
         self._releases = WatchReleases(rehearsal)
+        self._looks = Looks(rehearsal)
         self._world.kernel.listeners.append(self._noted)
         self._world.ecs.health_listeners.append(self._health)
 
@@ -44,6 +48,8 @@ class Watch:
 
     def frame(self) -> Frame:
         clock = self._world.kernel.clock
+        if looks := self._looks.take():
+            self._lines = deque(in_order([*self._lines, *looks]), maxlen=_KEPT)
         return Frame(
             world=self._rehearsal.spec.name,
             seed=self._rehearsal.seed,

@@ -74,7 +74,7 @@ def test_one_release_by_a_part_of_its_id_with_its_plot(
         text = said(capsys, "releases", "01234567")
         assert "there is no release nothing" in refused(capsys, "releases", "nothing")
         assert "may be any of" in refused(capsys, "releases", "bake-release")
-    for words in ("1/alpha = 100", "1 to 1", "19 min", "look 20", "because", "ECS asks before production traffic"):
+    for words in ("line 100 to 1", "1 to 1", "19 min", "look 20", "because", "ECS asks before production traffic"):
         assert words in text
     assert any("⠀" < letter <= "⣿" for letter in text)
 

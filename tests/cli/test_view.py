@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from cli import looks as release_looks
 from cli.closing import print_closing
 from cli.frame import ExecutionRow, Frame, HostRow, Line, ReleaseRow, ServiceRow
 from cli.plain import PlainView
@@ -16,6 +17,21 @@ from cli.view import clock, draw
 from twin.kernel.kernel import Entry
 from twin.rehearsal.report import Evidence, Execution, Host, Law, Move, Plan, Release, Report, Service, Stream
 
+LOOK = {
+    "number": 5,
+    "weight": 0.05,
+    "action": "roll back",
+    "log_against": 6.0,
+    "line": 5.2983,
+    "counts": {
+        "5xx": {
+            "canary_errors": 41,
+            "canary_requests": 3020,
+            "baseline_errors": 22,
+            "baseline_requests": 57_400,
+        }
+    },
+}
 START = datetime(2026, 10, 5, 10, 0, tzinfo=UTC)
 HOSTS = tuple(
     HostRow(f"i-0a1b2c3d4e5f6{n:04d}", "us-east-1a", "m5.large", "ACTIVE", True, ("healthy",) * 10) for n in range(1, 7)
@@ -85,8 +101,32 @@ def test_plain_lines_leave_out_the_crowd_and_repeats() -> None:
         ("event.put", "aws.health: AWS Health Event"),
     ]:
         view(Entry(START.replace(minute=1), kind, text, data))
+    view.flush()
     assert lines == ["+0:01:00  ReplaceHost: Wait for tasks", "+0:01:00  aws.health: AWS Health Event"]
     assert clock(3_725) == "+1:02:05"
+
+
+def test_looks_stand_in_place_of_the_states_that_they_pass() -> None:
+    lines: list[str] = []
+    view = PlainView(START, lines.append)
+    for state in ("Look", "Decide", "Wait", "Look", "Decide", "Roll back"):
+        data = {"execution": "e", "machine": "BakeRelease", "state": state}
+        view(Entry(START, "state.entered", f"BakeRelease: {state}", data))
+    for answer in ("IN_PROGRESS", "IN_PROGRESS", "FAILED"):
+        view(Entry(START, "release.hook", f"web: hook at POST_SCALE_UP: {answer}", {}))
+    view.flush(
+        [
+            Line(0.0, "look", release_looks.words("web", LOOK)),
+            Line(0.0, "look", release_looks.words("web", {**LOOK, "counts": {}})),
+        ]
+    )
+    assert lines == [
+        "+0:00:00  web: look 5 at 5 %: roll back, evidence 403 to 1 of 200 to 1; 5xx 41 of 3,020 against 22 of 57,400",
+        "+0:00:00  web: look 5 at 5 %: roll back, no request of it is known yet",
+        "+0:00:00  BakeRelease: Roll back",
+        "+0:00:00  web: hook at POST_SCALE_UP: IN_PROGRESS",
+        "+0:00:00  web: hook at POST_SCALE_UP: FAILED",
+    ]
 
 
 def report(**fields: object) -> Report:
@@ -198,18 +238,18 @@ ROW = ReleaseRow(
 
 def test_the_view_shows_a_release_with_its_share_counts_and_evidence() -> None:
     text = "\n".join(drawn(replace(FRAME, releases=(ROW,))))
-    for word in ("shop gate 5 % continue", "15.6:1, line 100:1", "5xx 41 of 3,020 against 22 of 57,400", "▁"):
+    for word in ("shop  gate, 5 %: continue", "15.6 to 1, line 100 to 1", "5xx  41 of 3,020 against 22 of 57,400", "▁"):
         assert word in text
-    assert "1/alpha" not in text
+    assert "┄" not in text
     high = drawn(replace(FRAME, releases=(ROW,)), height=40)
-    assert "1/alpha = 100" in "\n".join(high)
+    assert "line 100 to 1 ┤" in "\n".join(high)
     assert len(high) <= 40
 
 
 def test_a_release_that_has_ended_is_one_line() -> None:
     ended = replace(ROW, running=False, word="rolled_back", share=0.0)
     text = "\n".join(drawn(replace(FRAME, releases=(ended,)), height=40))
-    assert "shop gate 0 % rolled_back" in text
+    assert "shop  gate, 0 %: rolled_back" in text
     assert "against 22" not in text
     assert "no weight yet" in "\n".join(drawn(replace(FRAME, releases=(replace(ROW, share=None, points=()),))))
 

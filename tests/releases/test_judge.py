@@ -70,7 +70,7 @@ def test_a_rollback_says_what_was_counted_and_when() -> None:
     arms = [(arm(n_c, x_c), arm(n_b, x_b)) for (n_c, n_b), (x_c, x_b) in zip(requests, errors, strict=True)]
     verdict = judge(case(release(arms)), RULES)
     assert verdict.action is Action.ROLL_BACK
-    assert verdict.reason.startswith("5xx 41 of 3,020 against 22 of 57,400: 35 times the odds, at look 6 (evidence ")
+    assert verdict.reason.startswith("5xx 41 of 3,020 against 22 of 57,400: 35 times the odds, after 6 min (evidence ")
     assert "the line is 100 to 1" in verdict.reason
     assert (verdict.look, verdict.used, verdict.basis) == (6, 6, "beside")
     stream = verdict.stream("5xx")
@@ -308,7 +308,7 @@ def test_refused_connections_convict() -> None:
 def test_a_canary_that_refuses_every_connection_has_no_requests_and_is_convicted() -> None:
     verdict = decided(release([(Arm(connection_errors=9), arm(171))] * 15))
     assert verdict.action is Action.ROLL_BACK
-    assert verdict.reason.startswith("connections refused 18 of 18 against 0 of 342, at look 7 (evidence ")
+    assert verdict.reason.startswith("connections refused 18 of 18 against 0 of 342, after 7 min (evidence ")
 
 
 def test_one_burst_of_refused_connections_does_not_convict() -> None:
@@ -324,7 +324,7 @@ def test_targets_that_never_get_healthy_convict() -> None:
     dead = (Arm(healthy=0, unhealthy=2), arm(1_900))
     verdicts = list(looks(release([dead] * 3)))
     assert [verdict.action for verdict in verdicts] == [Action.CONTINUE, Action.CONTINUE, Action.ROLL_BACK]
-    assert verdicts[-1].reason == "no healthy target in the canary's target group for 3 minutes, at look 3"
+    assert verdicts[-1].reason == "no healthy target in the canary's target group for 3 minutes, after 3 min"
 
 
 def test_one_healthy_minute_in_between_does_not_convict_but_an_unhealthy_target_holds() -> None:
@@ -345,7 +345,7 @@ def test_stopped_tasks_hold_and_then_convict() -> None:
     assert held.reason == "1 task of the new revision stopped: Essential container in task exited"
     gone = judge(case(minutes, signs=Signs(RULES.fatal_stops, why)), RULES)
     assert gone.action is Action.ROLL_BACK
-    assert gone.reason == "3 tasks of the new revision stopped: Essential container in task exited, at look 12"
+    assert gone.reason == "3 tasks of the new revision stopped: Essential container in task exited, after 12 min"
 
 
 def test_the_balancers_own_5xx_hold_a_promotion_and_never_roll_back() -> None:

@@ -45,6 +45,18 @@ class ReleaseRecords:
                 return found
             params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def last_look(self, release: str) -> Item | None:
+        """The newest look at a release; None before the first."""
+        params: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :look)",
+            "ExpressionAttributeValues": {":pk": {"S": f"RELEASE#{release}"}, ":look": {"S": "LOOK#"}},
+            "ScanIndexForward": False,
+            "Limit": 1,
+        }
+        found = self._world.gateway.call("dynamodb", "Query", params, WORLD).get("Items", ())
+        return _plain_item(found[0]) if found else None
+
 
 def _plain_item(item: Mapping[str, Any]) -> Item:
     return {name: _plain(value) for name, value in item.items()}

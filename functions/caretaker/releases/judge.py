@@ -171,7 +171,7 @@ def _decide(
     line = -math.log(rules.alpha)
     for check in checks:
         if check.effect == "convict":
-            return Action.ROLL_BACK, f"{check.words}, at look {case.look}", ()
+            return Action.ROLL_BACK, f"{check.words}, after {case.look} min", ()
     if log_against >= line:
         strongest = _strongest(rules, findings, checks)
         return Action.ROLL_BACK, convicted(strongest, case.look, log_against, line, case.basis), ()
@@ -213,7 +213,7 @@ def _missing(case: Case, rules: Rules, finding: StreamFinding) -> tuple[float | 
 def _cleared(rules: Rules, findings: Sequence[StreamFinding], case: Case) -> str:
     bad = ", ".join(f"{finding.words}" for finding in findings)
     ruled_out = "; ".join(f"{name} {rule.bad:g} times" for name, rule in rules.streams.items())
-    return f"ruled out: {ruled_out}. {bad}, at look {case.look}"
+    return f"ruled out: {ruled_out}. {bad}, after {case.look} min"
 
 
 def expected_traffic(history: Sequence[Minute], rules: Rules, share: float) -> Traffic:

@@ -54,7 +54,7 @@ def to_one(log_evidence: float) -> str:
 def convicted(strongest: str, look: int, log_against: float, line: float, basis: Basis) -> str:
     """Why a release is rolled back."""
     weaker = "; weaker, since nothing ran beside it" if basis == "before" else ""
-    return f"{strongest}, at look {look} (evidence {to_one(log_against)}, the line is {to_one(line)}{weaker})"
+    return f"{strongest}, after {look} min (evidence {to_one(log_against)}, the line is {to_one(line)}{weaker})"
 
 
 def doubt(finding: StreamFinding, bad: float, missing: tuple[float | None, float]) -> str:
