@@ -8,7 +8,6 @@ import pytest
 from caretaker.releases.model import Rules
 from caretaker.releases.steps import (
     QUIET,
-    SESSIONS,
     Back,
     Leaving,
     back,
@@ -23,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 STEPS = (0.05, 0.25, 1.0)
+SESSIONS = timedelta(minutes=30)
 NOW = datetime(2026, 10, 5, 12, 0, tzinfo=UTC)
 shares = st.sampled_from((None, 0.0, 0.05, 0.25, 0.5, 1.0))
 
@@ -111,20 +111,20 @@ def after(seconds: float) -> datetime:
 
 
 def test_tasks_stay_until_the_balancer_has_learned_of_the_weights() -> None:
-    assert free(Leaving(NOW, sticky=False), after(149))[0] is False
-    assert free(Leaving(NOW, sticky=False), NOW + QUIET)[0] is True
+    assert free(Leaving(NOW, sticky=False), after(149), SESSIONS)[0] is False
+    assert free(Leaving(NOW, sticky=False), NOW + QUIET, SESSIONS)[0] is True
 
 
 def test_pinned_sessions_are_waited_for_up_to_the_limit() -> None:
-    assert free(Leaving(NOW, sticky=True, requests=12), after(600)) == (
+    assert free(Leaving(NOW, sticky=True, requests=12), after(600), SESSIONS) == (
         False,
         "requests of pinned sessions: 12 in the newest minute",
     )
-    assert free(Leaving(NOW, sticky=True, requests=0), after(600))[0] is True
-    done, why = free(Leaving(NOW, sticky=True, requests=12), NOW + SESSIONS)
+    assert free(Leaving(NOW, sticky=True, requests=0), after(600), SESSIONS)[0] is True
+    done, why = free(Leaving(NOW, sticky=True, requests=12), NOW + SESSIONS, SESSIONS)
     assert done
     assert "not waited for longer than 1800 s" in why
 
 
 def test_no_data_is_no_proof_that_nobody_comes() -> None:
-    assert free(Leaving(NOW, sticky=True, requests=None), after(600))[0] is False
+    assert free(Leaving(NOW, sticky=True, requests=None), after(600), SESSIONS)[0] is False

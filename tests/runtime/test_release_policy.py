@@ -42,6 +42,8 @@ def test_the_defaults_of_documents_and_of_the_policy_are_the_same() -> None:
         "steps": list(own.steps),
         "approval_expires": own.approval_expires.total_seconds(),
         "gate_limit": own.gate_limit.total_seconds(),
+        "ready_limit": own.ready_limit.total_seconds(),
+        "session_limit": own.session_limit.total_seconds(),
     }
     del plain["on_push"]
     assert fields == plain
@@ -90,6 +92,8 @@ def test_pushes_that_ask_for_a_release(repository: str, tag: str, fits: bool) ->
         ({"on_error": "retry"}, "releases.on_error: 'retry'"),
         ({"approval_expires": 10}, "releases.approval_expires: 10"),
         ({"gate_limit": 100_000}, "releases.gate_limit: 100000"),
+        ({"ready_limit": 30}, "releases.ready_limit: 30"),
+        ({"session_limit": 50_000}, "releases.session_limit: 50000"),
         ({"discard": -1}, "releases.discard: -1"),
         ({"on_push": {"repository": "web"}}, "releases.on_push"),
     ],

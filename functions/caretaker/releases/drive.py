@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from caretaker.aws import ecs
 from caretaker.releases import ground, shift, steps, tasksets
@@ -30,8 +30,6 @@ from caretaker.releases.weights import same
 from caretaker.runtime import logging
 from caretaker.runtime.clock import iso, parse
 
-READY = timedelta(minutes=20)
-"""How long new tasks may take until all are healthy."""
 SHORT, LONG = 20, 60
 """Seconds between two looks at tasks that start, and at sessions that end."""
 SOON = timedelta(minutes=5)
@@ -53,6 +51,11 @@ def _go_on(release: Release) -> None:
         raise ReleaseClosed(f"{release.id}: ended as {release.outcome}")
     if release.decision == "roll_back":
         raise Withdrawn(f"{release.id}: {release.decision_reason}")
+
+
+def limit(release: Release, what: Literal["ready", "session"]) -> timedelta:
+    """How long policy waited for such a thing when the release was opened."""
+    return timedelta(seconds=float(release.notes[f"{what}_limit"]))
 
 
 def note(desk: Desk, **notes: Any) -> Desk:
@@ -89,7 +92,7 @@ def start(desk: Desk) -> dict[str, Any]:
     if not lacks:
         return {"next": "shift", "share": steps.following(shares_of(desk.release), 0.0)}
     since = parse(str(desk.release.notes["asked"]), "asked")
-    if desk.now - since >= READY or one.leaving:
+    if desk.now - since >= limit(release, "ready") or one.leaving:
         raise TasksNotReady(f"not ready after {(desk.now - since).total_seconds():.0f} s: {'; '.join(lacks)}")
     logging.logger().info("tasks start", extra={"lacks": lacks})
     return {"next": "wait", "seconds": SHORT if desk.now - since < SOON else LONG}

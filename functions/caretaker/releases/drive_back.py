@@ -16,7 +16,7 @@ from caretaker.aws import ecs
 from caretaker.aws.errors import Missing
 from caretaker.releases import ground, shift, steps, tasksets
 from caretaker.releases.desk import Desk
-from caretaker.releases.drive import LONG, READY, intended, note, shares, told, without
+from caretaker.releases.drive import LONG, intended, limit, note, shares, told, without
 from caretaker.releases.release import Release
 from caretaker.releases.shift import NoHealthyTarget
 from caretaker.releases.tasksets import TaskSet
@@ -140,7 +140,7 @@ def end_old(desk: Desk) -> dict[str, Any]:
     lacks = ground.lacking(release, one) if one else ["its task set is gone"]
     if lacks:
         since = parse(str(release.notes.get("zero") or iso(desk.now)), "zero")
-        if desk.now - since >= READY:
+        if desk.now - since >= limit(release, "ready"):
             return {"done": True, "left": f"the old task set stays, since of the new one {'; '.join(lacks)}"}
         return {"done": False, "seconds": LONG, "why": "; ".join(lacks)}
     return _end(desk, release.baseline_group, release.canary_group, new=False)
@@ -157,7 +157,8 @@ def _end(desk: Desk, group: str, other: str, *, new: bool) -> dict[str, Any]:
     if found and (needed := ground.still_sent(group)):
         rules = ", ".join(tasksets.short(rule) for rule in needed)
         return {"done": True, "left": f"task set {found[0].id} stays: rule {rules} sends requests to it"}
-    done, why = steps.free(_leaving(release, group, other, since, desk.now), desk.now)
+    leaving = _leaving(release, group, other, since, desk.now)
+    done, why = steps.free(leaving, desk.now, limit(release, "session"))
     logging.logger().info("a side ends", extra={"group": group, "done": done, "why": why})
     if not done:
         left = math.ceil((steps.QUIET - (desk.now - since)).total_seconds())

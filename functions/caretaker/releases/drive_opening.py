@@ -55,7 +55,12 @@ def requested(event: Mapping[str, Any], policy: ReleasePolicy, now: datetime) ->
         rules=found.pair.rules,
         canary_group=found.pair.canary,
         baseline_group=found.pair.baseline,
-        notes={"steps": list(policy.steps), "on_inconclusive": policy.on_inconclusive},
+        notes={
+            "steps": list(policy.steps),
+            "on_inconclusive": policy.on_inconclusive,
+            "ready_limit": int(policy.ready_limit.total_seconds()),
+            "session_limit": int(policy.session_limit.total_seconds()),
+        },
     )
 
 

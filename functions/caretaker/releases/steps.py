@@ -20,9 +20,6 @@ QUIET = timedelta(seconds=150)
 """How long a target group has had no weight before its tasks stop, at least: balancers learn of weights by and by, and
 a function of an execution that was stopped may run on for its time-out of 120 seconds and still write weights."""
 
-SESSIONS = timedelta(minutes=30)
-"""How long pinned sessions are waited for, at most: each request may renew its cookie, so that some never end."""
-
 
 def following(steps: Sequence[float], share: float) -> float | None:
     """The share after `share`; None after the last.
@@ -146,8 +143,12 @@ class Leaving:
     requests: int | None = None
 
 
-def free(leaving: Leaving, now: datetime, limit: timedelta = SESSIONS) -> tuple[bool, str]:
-    """Whether the tasks behind a target group may stop, and why, in words."""
+def free(leaving: Leaving, now: datetime, limit: timedelta) -> tuple[bool, str]:
+    """Whether the tasks behind a target group may stop, and why, in words.
+
+    Args:
+        limit: how long pinned sessions are waited for, at most: each request may renew its cookie, so some never end.
+    """
     waited = now - leaving.since
     if waited < QUIET:
         return False, f"weight 0 for {waited.total_seconds():.0f} s of {QUIET.total_seconds():.0f} s"

@@ -100,6 +100,8 @@ class ReleasePolicy:
         on_error: what the gate answers once it could not do its work for `gate_limit`.
         approval_expires: how long an approval is waited for.
         gate_limit: how long the gate puts ECS off while it cannot do its work.
+        ready_limit: how long the new tasks of a driven release may take until all are healthy.
+        session_limit: how long sessions that are held to a side of a driven release keep its tasks, at most.
         discard: minutes at the start of a release in which slow answers do not count: tasks warm up. Errors count.
         on_push: the ECR pushes that ask for a release of the service.
     """
@@ -118,6 +120,8 @@ class ReleasePolicy:
     on_error: OnError = "fail"
     approval_expires: timedelta = timedelta(days=1)
     gate_limit: timedelta = timedelta(minutes=30)
+    ready_limit: timedelta = timedelta(minutes=20)
+    session_limit: timedelta = timedelta(minutes=30)
     discard: int = 2
     on_push: OnPush | None = None
 
@@ -196,6 +200,8 @@ _DURATIONS = frozenset(
         "retry_after",
         "approval_expires",
         "gate_limit",
+        "ready_limit",
+        "session_limit",
         "grace",
         "apart",
     }

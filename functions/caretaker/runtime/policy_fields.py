@@ -85,6 +85,9 @@ class ReleaseFields(_Strict):
     on_error: OnError = "fail"
     approval_expires: Annotated[int, Field(strict=True, ge=60, le=7 * _DAY)] = _DAY
     gate_limit: Annotated[int, Field(strict=True, ge=60, le=_DAY)] = 1_800
+    # Both are waited for in steps of a minute, and an execution's history holds 25,000 events.
+    ready_limit: Annotated[int, Field(strict=True, ge=60, le=4 * 3_600)] = 1_200
+    session_limit: Annotated[int, Field(strict=True, ge=0, le=12 * 3_600)] = 1_800
     discard: Annotated[int, Field(strict=True, ge=0, le=60)] = 2
 
 
