@@ -226,7 +226,9 @@ class Readings:
 
     def doubts(self, resource: Resource) -> tuple[Reading, ...]:
         """The readings that could have shown a referrer of the resource and are not whole; one that was never made is
-        given as a failed one. Empty for a kind that is never deleted."""
+        given as a failed one. Empty for what is never deleted by itself: default rules, and kinds without needs."""
+        if resource.kind is Kind.RULE and resource.facts.get("default") == "true":
+            return ()
         key = resource.kind, resource.vpc
         needs = NEEDS.get(resource.kind, ())
         if key not in self._common:

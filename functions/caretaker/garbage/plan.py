@@ -123,7 +123,7 @@ def plan(first: Judgement, second: Judgement, apart: timedelta, cap: int, allowe
     return Plan(tuple(kept), dict(sorted(waiting.items())))
 
 
-# --- what is fit ------------------------------------------------------------------------------------------------------
+# --- what is fit -----------------------------------------------------------------------------------------------------
 
 
 def _unfit(first: Judgement, second: Judgement, apart: timedelta, allowed: Allowed) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _undisturbed(judged: Judgement, waiting: dict[str, str]) -> frozenset[str]:
     return judged.garbage - set(waiting)
 
 
-# --- in which order ---------------------------------------------------------------------------------------------------
+# --- in which order --------------------------------------------------------------------------------------------------
 
 
 class _Order:

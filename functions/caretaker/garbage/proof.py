@@ -1,7 +1,8 @@
 """What proves a deletion, complete in itself.
 
-The record of a deletion holds, for both observations, the slice on which its verdict rests: the resource, whoever refers
-to it, who claims these and how it stands with their services, and every reading that could have shown another referrer.
+The record of a deletion holds, for both observations, the slice on which its verdict rests: the resource, whoever
+refers to it, who claims these and how it stands with their services, and every reading that could have shown another
+referrer.
 From the record alone `check.check` decides again, by other means, and complains in words.
 """
 

@@ -13,9 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from caretaker.garbage import words
-from caretaker.garbage.detach import OPT_OUT, STACK, is_loose, is_managed, successor
+from caretaker.garbage.detach import OPT_OUT, STACK, editable, is_loose, is_managed
 from caretaker.garbage.graph import Graph
-from caretaker.garbage.model import Observation, Reference, Resource
+from caretaker.garbage.model import Life, Observation, Reference, Resource
 from caretaker.garbage.needs import NEEDS, Readings
 from caretaker.garbage.plan import Step, changed
 from caretaker.garbage.standing import Keep, Owners, Say
@@ -95,12 +95,16 @@ class _Look:
         if not there:
             yield Stop(Halt.GONE, "the reference is not there any more")
         # In garbage any rule may be revoked; in a shared thing only what is ECS's own.
-        elif holder not in self._step.after and not all(is_loose(self._graph, each) for each in there):
-            yield Stop(
-                Halt.SKIP, f"{words.told(there[0], self._graph.resources)}: it is not known to be ECS's own any more"
-            )
+        elif holder not in self._step.after and not self._may_edit(holder, there):
+            told = words.told(there[0], self._graph.resources)
+            yield Stop(Halt.SKIP, f"{told}: it is not known to be ECS's own any more")
         elif self._step.action.endswith(":ModifyListener"):
-            yield from self._successor(holder, target)
+            yield from self._heir(holder)
+
+    def _may_edit(self, holder: str, there: list[Reference]) -> bool:
+        if "SecurityGroup" in self._step.action:
+            return all(is_loose(self._graph, each) for each in there)
+        return editable(self._graph, holder)
 
     def _names(self, reference: Reference, holder: str) -> bool:
         if self._graph.holder_of(reference) != holder:
@@ -111,11 +115,14 @@ class _Look:
             return reference.source.rpartition("/")[2] in ids
         return reference.via == ("default" if action.endswith(":ModifyListener") else "listed")
 
-    def _successor(self, listener: str, certificate: str) -> Iterator[Stop]:
+    def _heir(self, listener: str) -> Iterator[Stop]:
+        """The certificate that takes the default's place: still on the listener, and of no service that is gone."""
         chosen = self._step.params["Certificates"][0]["CertificateArn"]
-        other = successor(self._graph, listener, certificate)
-        if other != chosen:
-            yield Stop(Halt.SKIP, f"{words.short(chosen)} is not the certificate that takes its place any more")
+        listed = any(each.target == chosen and each.via == "listed" for each in self._graph.refers_to(listener))
+        owners = self._graph.observation.owners
+        lives = [owners[each].life for each in self._graph.owners_of(chosen) if each in owners]
+        if not listed or not any(life in (Life.ALIVE, Life.UNKNOWN) for life in lives):
+            yield Stop(Halt.SKIP, f"{words.short(chosen)} cannot take its place any more")
 
     def _different(self, target: Resource) -> Iterator[Stop]:
         live = self._graph.resources[target.arn]
