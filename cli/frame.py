@@ -56,6 +56,7 @@ class ReleaseRow:
         points: (minutes since the first look, log of the evidence against it).
         line: log of the threshold.
         word: the last look's, or the outcome.
+        need: what a verdict still takes, in the last look's words; empty if nothing.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ReleaseRow:
     line: float
     word: str
     running: bool
+    need: str = ""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,9 @@ def release_lines(releases: Sequence[ReleaseRow], *, plotted: bool) -> list[Rend
     if releases and releases[-1].running and releases[-1].points:
         last = releases[-1]
         lines += count_lines(last)
+        if last.need:
+            need = Text.assemble(("  needs ", "bold"), last.need, style="yellow", no_wrap=True, overflow="ellipsis")
+            lines.append(need)
         if plotted:
             lines += plot(last.points, last.line, width=40, height=PLOT_HEIGHT)
     return lines

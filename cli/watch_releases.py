@@ -54,6 +54,7 @@ def _row(bake: Bake) -> ReleaseRow:
         line=float(last.get("line", 0.0)),
         word=bake.outcome or str(last.get("action", "no look yet")),
         running=bake.ended is None,
+        need=str(next(iter(last.get("needs") or ()), "")),
     )
 
 

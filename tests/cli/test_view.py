@@ -241,6 +241,9 @@ def test_the_view_shows_a_release_with_its_share_counts_and_evidence() -> None:
     for word in ("shop  gate, 5 %: continue", "15.6 to 1, line 100 to 1", "5xx  41 of 3,020 against 22 of 57,400", "▁"):
         assert word in text
     assert "┄" not in text
+    assert "needs" not in text
+    needing = "\n".join(drawn(replace(FRAME, releases=(replace(ROW, need="980 more canary requests"),))))
+    assert "needs 980 more canary requests" in needing
     high = drawn(replace(FRAME, releases=(ROW,)), height=40)
     assert "line 100 to 1 ┤" in "\n".join(high)
     assert len(high) <= 40
