@@ -41,11 +41,14 @@ def _metric_alarm(sheet: Sheet, item: Json) -> None:
     metrics = _metrics(item)
     facts = {"alarm_name": name, "metrics": str(max(1, len(metrics)))}
     sheet.found(Resource(Identity(arn), Kind.ALARM, "", name, facts=facts), f"alarm:{name}")
+    watched: dict[str, set[str]] = {}
     for metric in metrics:
         for dimension in metric.get("Dimensions", ()):
             if dimension["Name"] in _WATCHED:
                 target = _WATCHED[dimension["Name"]] + dimension["Value"]
-                sheet.refer(Reference(arn, Kind.ALARM, target, f"watches its metric {metric['MetricName']}"))
+                watched.setdefault(target, set()).add(metric.get("MetricName", ""))
+    for target, names in watched.items():
+        sheet.refer(Reference(arn, Kind.ALARM, target, f"watches its {', '.join(sorted(names))}"))
     _calls(sheet, item, Kind.ALARM)
 
 
@@ -83,18 +86,17 @@ def _targets(sheet: Sheet, task: Task, page: Page) -> None:
         facts = {**_scaled(item), "created": when(item.get("CreationTime"))}
         sheet.found(Resource(Identity(arn), Kind.SCALABLE_TARGET, "", item["ResourceId"], facts=facts))
         role = item.get("RoleARN", "")
-        sheet.refer(Reference(arn, Kind.SCALABLE_TARGET, role, "is the role that it scales with"))
+        sheet.refer(Reference(arn, Kind.SCALABLE_TARGET, role, "has it as its role"))
 
 
 def _policies(sheet: Sheet, task: Task, page: Page) -> None:
     for item in page.items:
         arn, name = item["PolicyARN"], item["PolicyName"]
         facts = {**_scaled(item), "policy_name": name, "type": item.get("PolicyType", "")}
-        # A policy is never tagged, and an alarm stands and falls with it.
         sheet.found(Resource(Identity(arn), Kind.SCALING_POLICY, "", name, facts=facts))
         tracking = item.get("PolicyType") == "TargetTrackingScaling"
         for alarm in item.get("Alarms", ()):
-            sheet.refer(Reference(arn, Kind.SCALING_POLICY, alarm["AlarmARN"], "is called by it"))
+            sheet.refer(Reference(arn, Kind.SCALING_POLICY, alarm["AlarmARN"], "has it as its alarm"))
             if tracking:
                 sheet.tracking[alarm["AlarmARN"]] = arn
         label = _label(item)

@@ -33,6 +33,8 @@ LOOKS: Mapping[str, Look] = {
 }
 # Kinds that have their tags from ELB.
 _BALANCING = (Kind.LOAD_BALANCER, Kind.LISTENER, Kind.RULE, Kind.TARGET_GROUP)
+# What may be shared, and edited while it lives.
+_SHARED = (Kind.LOAD_BALANCER, Kind.LISTENER)
 
 
 def _first(sheet: Sheet) -> Iterator[Task]:
@@ -73,7 +75,7 @@ def _last(sheet: Sheet) -> Iterator[Task]:
         for each in sheet.resources.values()
         if each.kind in _BALANCING
         and each.facts.get("default") != "true"
-        and (each.arn in suspects or each.arn not in claimed)
+        and (each.kind in _SHARED or each.arn in suspects or each.arn not in claimed)
     ]
     yield from batched("tags", elbv2.DESCRIBE_TAGS, sorted(tagged))
     for arn, kind in sorted(suspects.items()):

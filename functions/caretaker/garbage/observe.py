@@ -179,12 +179,12 @@ _ONE_CALL = 25_000
 def _run(sheet: Sheet, pace: Pace) -> None:
     """Read what may be read now: in order, but past what has to wait for its bucket."""
     while not pace.over:
-        task = next((each for each in sheet.tasks if pace.allows(LOOKS[each.look].listing.rate)), None)
-        if task is None:
+        place = next((n for n, each in enumerate(sheet.tasks) if pace.allows(LOOKS[each.look].listing.rate)), None)
+        if place is None:
             if sheet.tasks or not _next_phase(sheet):
                 return
             continue
-        sheet.tasks.remove(task)
+        task = sheet.tasks.pop(place)
         pace.took(LOOKS[task.look].listing.rate)
         _read(sheet, task)
 
