@@ -27,6 +27,7 @@ from twin.kernel.queues import Queues
 from twin.kernel.stacks import Stacks
 from twin.kernel.template import Deployment, deploy
 from twin.kernel.topics import Topics
+from twin.neighbours.account import Account
 from twin.neighbours.autoscaling import AutoScaling, AutoScalingOptions, CapacityProvider
 from twin.neighbours.ec2 import Ec2, Ec2Options
 from twin.neighbours.elbv2 import Elbv2
@@ -91,8 +92,9 @@ class World:
             gateway.register(api)
         gateway.completed.append(self._provider_changed)
         gateway.iam.names.group_of_instance = self._group_of
-        gateway.iam.names.tag_sources["elasticloadbalancing"] = self.elbv2.tags_of
-        gateway.iam.names.tag_sources["ec2"] = self.ec2.tags_of
+        self.account = Account(
+            kernel, gateway, ec2=self.ec2, elbv2=self.elbv2, alarms=self.alarms, cloudwatch=self.cloudwatch
+        )
 
     def __enter__(self) -> World:
         self._stack.enter_context(self.gateway.intercepted())
@@ -147,7 +149,8 @@ class World:
             topics=self.topics,
             alarms=self.alarms,
         )
-        self.gateway.register(Stacks(self.kernel, self.deployment))
+        self.stacks = Stacks(self.kernel, self.deployment, self.gateway)
+        self.gateway.register(self.stacks)
         self._policy()
         self.fleet.build()
         self.settle()

@@ -14,6 +14,7 @@ from typing import Any
 from twin.ecs.demand import Demands
 from twin.ecs.engine import Engine
 from twin.ecs.express.operations import ExpressOperations
+from twin.ecs.gateways.operations import GatewayOperations
 from twin.ecs.model import HealthChange, Loss, Task
 from twin.ecs.neighbours import Bus, Ec2Instance, LoadBalancing
 from twin.ecs.operations.instances import InstanceOperations
@@ -29,7 +30,16 @@ from twin.kernel.kernel import Kernel
 Handler = Callable[[dict[str, Any], Call], dict[str, Any]]
 
 
-class Ecs(TaskSetOperations, ExpressOperations, InstanceOperations, TagOperations, RemovalOperations, Demands, Api):
+class Ecs(
+    TaskSetOperations,
+    ExpressOperations,
+    GatewayOperations,
+    InstanceOperations,
+    TagOperations,
+    RemovalOperations,
+    Demands,
+    Api,
+):
     """The ECS API of the account, and its service scheduler, agents and clusters.
 
     Attributes:

@@ -11,6 +11,7 @@ from twin.ecs.events import Events
 from twin.ecs.express.services import ExpressServices
 from twin.ecs.express.trail import Trail
 from twin.ecs.fargate import Fargate
+from twin.ecs.gateways.gateways import Gateways
 from twin.ecs.health import Health
 from twin.ecs.hosts import Hosts
 from twin.ecs.interfaces import Interfaces
@@ -58,6 +59,7 @@ class Engine:
         self.task_sets = TaskSets(self)
         self.fargate = Fargate(self)
         self.express = ExpressServices(self)
+        self.gateways = Gateways(self)
         self.trail = Trail(self)
         self.scheduler = ServiceScheduler(self)
 

@@ -217,18 +217,18 @@ class Service:
     desired: int
     strategy: Literal["REPLICA", "DAEMON"]
     controller: Literal["ECS", "CODE_DEPLOY", "EXTERNAL"]
-    minimum: int
-    maximum: int
-    configuration: dict[str, Any]
-    load_balancers: list[dict[str, Any]]
-    constraints: tuple[Constraint, ...]
-    strategies: tuple[tuple[str, str], ...]
-    raw: dict[str, Any]
-    grace: float
     az_rebalancing: Literal["ENABLED", "DISABLED"]
     launch_type: str | None
-    capacity_strategy: list[dict[str, Any]]
     created_at: datetime
+    minimum: int = 100
+    maximum: int = 200
+    configuration: dict[str, Any] = field(default_factory=dict)
+    load_balancers: list[dict[str, Any]] = field(default_factory=list)
+    constraints: tuple[Constraint, ...] = ()
+    strategies: tuple[tuple[str, str], ...] = ()
+    raw: dict[str, Any] = field(default_factory=dict)
+    grace: float = 0.0
+    capacity_strategy: list[dict[str, Any]] = field(default_factory=list)
     status: ServiceStatus = "ACTIVE"
     tags: Tags = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)

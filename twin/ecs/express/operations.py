@@ -186,7 +186,7 @@ class ExpressOperations(ReleaseOperations):
         """An Express service shows no taskDefinition, and may show no loadBalancers."""
         if self.engine.store.services[shown["serviceArn"]].express is None:
             return {**shown, "resourceManagementType": "CUSTOMER"}
-        del shown["taskDefinition"]
+        shown.pop("taskDefinition", None)  # there is none before the first deployment
         if not self.engine.options.express.shows_load_balancers:
             shown["loadBalancers"] = []
         return {**shown, "resourceManagementType": "ECS"}

@@ -35,7 +35,7 @@ class Trail:
         kernel = engine.kernel
         detail: dict[str, Any] = {
             "eventVersion": "1.11",
-            "userIdentity": _identity(call.caller, kernel.account),
+            "userIdentity": _identity(call, kernel.account),
             "eventTime": kernel.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "eventSource": "ecs.amazonaws.com",
             "eventName": call.operation,
@@ -59,7 +59,15 @@ class Trail:
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def _identity(caller: Caller, account: str) -> dict[str, Any]:
+def _identity(call: Call, account: str) -> dict[str, Any]:
+    """Who called; what AWS does for somebody (CloudFormation) is said to be that one's call."""
+    if call.caller.kind == "aws":
+        caller, invoked = call.origin.caller, {"invokedBy": f"{call.caller.name}.amazonaws.com"}
+        return {**_principal(caller, account), **invoked}
+    return _principal(call.caller, account)
+
+
+def _principal(caller: Caller, account: str) -> dict[str, Any]:
     if caller.role_arn is not None:
         role = caller.role_arn.rpartition("/")[2]
         arn = f"arn:aws:sts::{account}:assumed-role/{role}/{caller.name}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from twin.ecs.operations.common import invalid
 from twin.errors import Unmodelled
@@ -18,7 +18,7 @@ from twin.errors import Unmodelled
 Params = Mapping[str, Any]
 Strategy = Literal["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"]
 STRATEGIES = ("ROLLING", "BLUE_GREEN", "LINEAR", "CANARY")
-HOOK_STAGES = (
+HookStage = Literal[
     "RECONCILE_SERVICE",
     "PRE_SCALE_UP",
     "POST_SCALE_UP",
@@ -27,7 +27,8 @@ HOOK_STAGES = (
     "PRE_PRODUCTION_TRAFFIC_SHIFT",
     "PRODUCTION_TRAFFIC_SHIFT",
     "POST_PRODUCTION_TRAFFIC_SHIFT",
-)
+]
+HOOK_STAGES: tuple[HookStage, ...] = get_args(HookStage)
 SHIFTS = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
 DAY = 1440
 LONGEST_PAUSE = 20_160

@@ -1,0 +1,1 @@
+"""ECS Gateways: load balancers that ECS keeps for ordinary services, beside those of Express Mode."""
