@@ -213,8 +213,16 @@ def invoked(definition: Definition) -> dict[str, str]:
 
 
 # Functions that events, schedules or ECS call, not a state.
-CALLED = {"Hosts": {"HostsReapReplacements"}, "Releases": {"ReleasesReapReleases", "ReleasesAnswerHook"}}
-MACHINES = {"Hosts": "replace_host.asl.yaml", "Releases": "bake_release.asl.yaml"}
+CALLED = {
+    "Hosts": {"HostsReapReplacements"},
+    "Releases": {"ReleasesReapReleases", "ReleasesAnswerHook"},
+    "Garbage": {"GarbagePatrol", "GarbageReapSweeps", "GarbageRecordInventory"},
+}
+MACHINES = {
+    "Hosts": "replace_host.asl.yaml",
+    "Releases": "bake_release.asl.yaml",
+    "Garbage": "sweep_express.asl.yaml",
+}
 
 
 @pytest.mark.parametrize("capability", sorted(MACHINES))

@@ -73,7 +73,10 @@ def arrow_broken(module: str, imported: str) -> str | None:
 # Modules of a capability that gather or apply on behalf of its handlers: they may call the adapters, and hold no
 # decision. Everything else in a capability is a plain function of plain data.
 EDGES = {
+    "caretaker.garbage.again",
+    "caretaker.garbage.desk",
     "caretaker.garbage.inventories",
+    "caretaker.garbage.judging",
     "caretaker.garbage.ledger",
     "caretaker.garbage.look",
     "caretaker.garbage.look_balancers",
@@ -85,6 +88,8 @@ EDGES = {
     "caretaker.garbage.look_scaling",
     "caretaker.garbage.looks",
     "caretaker.garbage.observe",
+    "caretaker.garbage.record",
+    "caretaker.garbage.requests",
     "caretaker.hosts.survey",
     "caretaker.hosts.desk",
     "caretaker.hosts.steps",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from caretaker.garbage.record import Records, SweepClosed
@@ -14,6 +15,9 @@ from caretaker.runtime import clock, logging
 from caretaker.runtime.policy import GarbagePolicy
 from caretaker.runtime.settings import Settings
 from caretaker.runtime.table import table
+
+# What is in clusters that Caretaker does not look after is read, since it may use what is swept, and never deleted.
+_NOT_OURS = GarbagePolicy(keep=True)
 
 
 @dataclass(frozen=True)
@@ -79,5 +83,6 @@ def policies_of(settings: Settings, records: Records, services: Iterable[str]) -
     for cluster, of_it in by_cluster.items():
         names = [name_of(service) for service in of_it]
         garbage = policy_source.load(records.table, settings.policy_path, cluster, names).garbage
-        found.update({service: garbage.service(name_of(service)) for service in of_it})
+        ours = fnmatchcase(cluster, settings.cluster_names)
+        found.update({service: garbage.service(name_of(service)) if ours else _NOT_OURS for service in of_it})
     return found

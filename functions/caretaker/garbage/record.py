@@ -221,7 +221,7 @@ class Records:
             ConditionFailed: the act is over.
         """
         begun = replace(act, status="intended", tries=act.tries + 1, first=act.first or now, at=now, due=None)
-        fields = ("status", "tries", "first", "at", "due", "params", "proof")
+        fields = ("status", "tries", "first", "at", "due", "params", "proof", "live")
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
         values = {f":{name}": act_value(name, getattr(begun, name)) for name in fields}
         try:

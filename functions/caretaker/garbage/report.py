@@ -40,8 +40,13 @@ def cause_of(failure: Mapping[str, Any]) -> str:
     return f"{error}: {cause}" if cause else error
 
 
-def outcome_of(acts: Sequence[Act], remains: Sequence[str]) -> tuple[Outcome, str]:
-    """Outcome and reason of a sweep that came to its acts' end."""
+def outcome_of(acts: Sequence[Act], remains: Sequence[str], held: int) -> tuple[Outcome, str]:
+    """Outcome and reason of a sweep that came to its acts' end.
+
+    Args:
+        remains: what stays, in words.
+        held: how much of that should go and cannot now.
+    """
     counts = Counter(act.status for act in acts)
     deleted, kept = counts["done"] + counts["gone"], counts["refused"] + counts["skipped"]
     open_ = counts["planned"] + counts["intended"]
@@ -52,8 +57,8 @@ def outcome_of(acts: Sequence[Act], remains: Sequence[str]) -> tuple[Outcome, st
     if open_:
         words.append(f"{open_} not come to")
     if remains:
-        words.append(f"{len(remains)} other things remain")
-    if kept or open_:
+        words.append(f"{len(remains)} other things remain: {remains[0]}" + (" …" if len(remains) > 1 else ""))
+    if kept or open_ or held:
         return "kept", "; ".join(words)
     return "swept", "; ".join(words)
 

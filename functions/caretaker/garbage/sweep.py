@@ -120,6 +120,8 @@ class Act:
         params: the request.
         why: in words.
         proof: what proves that nobody uses it, complete in itself.
+        step: the planned step with everything that has to be looked at again before it.
+        live: what was read again right before the call, and when.
         status: planned, intended (the call may have been made), done, gone (it was not there any more), refused (AWS or
             its own look kept it), skipped (not to be done any more).
         reason: why it is refused or skipped; what AWS answered last.
@@ -136,6 +138,8 @@ class Act:
     params: Mapping[str, Any]
     why: str
     proof: Mapping[str, Any]
+    step: Mapping[str, Any] = field(default_factory=dict)
+    live: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
     status: Status = "planned"
     reason: str = ""
@@ -202,6 +206,7 @@ def sweep_id(vpc: str, generation: int, attempt: int = 1) -> str:
 # --- in the table ----------------------------------------------------------------------------------------------------
 
 SWEEP_FIELDS = tuple(Sweep.__dataclass_fields__)
+_PACKED = ("params", "proof", "step", "live")
 ACT_FIELDS = tuple(name for name in Act.__dataclass_fields__ if name != "number")
 
 
@@ -244,8 +249,8 @@ def _approval(plain: Mapping[str, Any]) -> Approval:
 
 
 def act_value(name: str, value: Any) -> Any:
-    """A field of an act as the table holds it: request and proof are compressed, they are not read by expressions."""
-    if name in ("params", "proof"):
+    """A field of an act as the table holds it: what expressions do not read is compressed."""
+    if name in _PACKED:
         return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
     return plain_value(value)
 
@@ -256,7 +261,7 @@ def act_item(act: Act) -> dict[str, Any]:
 
 def act_from(item: Item) -> Act:
     given = {name: item[name] for name in ACT_FIELDS if name in item}
-    for name in ("params", "proof"):
+    for name in _PACKED:
         given[name] = json.loads(zlib.decompress(bytes(given[name])))
     for name in ("first", "at", "due"):
         given[name] = optional(given.get(name), name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from caretaker.runtime.policy import SweepMode
+
 
 class BadEvent(ValueError):
     """An event that cannot be read. `str()` is one line that names the field and the value."""
@@ -87,6 +89,23 @@ class Requested:
 
 
 @dataclass(frozen=True)
+class SweepAsked:
+    """A sweep of what Express Mode left behind is asked for.
+
+    Attributes:
+        vpc: id of the VPC; empty where a service is named.
+        service: ARN of a service, whose VPC is meant; else empty.
+        text: why, for people.
+        mode: what may be done at most; None: what policy allows.
+    """
+
+    vpc: str
+    service: str
+    text: str
+    mode: SweepMode | None = None
+
+
+@dataclass(frozen=True)
 class Nothing:
     """An event, or a part of one, that asks for nothing.
 
@@ -97,4 +116,4 @@ class Nothing:
     reason: str
 
 
-Reading = Notice | Closed | Deploys | Requested | Nothing
+Reading = Notice | Closed | Deploys | Requested | SweepAsked | Nothing

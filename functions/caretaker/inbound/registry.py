@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from caretaker.inbound import ecs_deployment, health, patch_compliance, release_requested
+from caretaker.inbound import ecs_deployment, health, patch_compliance, release_requested, sweep_requested
 from caretaker.inbound.envelope import Envelope, read
 from caretaker.inbound.model import BadEvent, Nothing, Place, Reading
 
@@ -18,7 +18,10 @@ READERS: Mapping[tuple[str, str], Reader] = {
     (ecs_deployment.SOURCE, ecs_deployment.DETAIL_TYPE): ecs_deployment.readings,
 }
 # Events of the account's owner, who chooses their source.
-OF_ANY_SOURCE: Mapping[str, Reader] = {release_requested.DETAIL_TYPE: release_requested.readings}
+OF_ANY_SOURCE: Mapping[str, Reader] = {
+    release_requested.DETAIL_TYPE: release_requested.readings,
+    sweep_requested.DETAIL_TYPE: sweep_requested.readings,
+}
 
 
 def read_event(body: str, place: Place, now: datetime) -> list[Reading]:

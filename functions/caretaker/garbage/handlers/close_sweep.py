@@ -20,6 +20,8 @@ from caretaker.garbage.sweep import Act, Outcome, Sweep
 from caretaker.runtime import clock, logging
 
 MAX_REASON = 2_000
+# As the plan words it.
+CAP = "policy garbage.cap"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -34,6 +36,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     now = clock.entered(event)
     if sweep.open:
         _expired(records, sweep)
+        if any(CAP in line for line in sweep.remains) and any(act.status == "done" for act in acts):
+            records.want(sweep.vpc, sweep.id, f"{sweep.id} came to policy's cap")
         deleted = sum(1 for act in acts if act.status == "done")
         logging.count(f"Sweep{outcome.capitalize()}")
         if deleted:
@@ -67,7 +71,7 @@ def _outcome(result: dict[str, Any], sweep: Sweep, acts: list[Act]) -> tuple[Out
         if result["outcome"] == "failed" and done:
             reason = f"{reason}; {done} acts had been done, each with its proof"
         return cast(Outcome, result["outcome"]), reason[:MAX_REASON]
-    outcome, reason = outcome_of(acts, sweep.remains)
+    outcome, reason = outcome_of(acts, sweep.remains, int(sweep.notes.get("held", 0)))
     return outcome, reason[:MAX_REASON]
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from caretaker.aws import stepfunctions
 from caretaker.aws.errors import AwsFailure
-from caretaker.inbound import bakes, decide, registry, resolve
+from caretaker.garbage.requests import NoAttemptLeft
+from caretaker.inbound import bakes, decide, registry, resolve, sweeps
 from caretaker.inbound.decide import Batch, Request
-from caretaker.inbound.model import BadEvent, Closed, Deploys, Nothing, Notice, Place, Reading, Requested
+from caretaker.inbound.model import BadEvent, Closed, Deploys, Nothing, Notice, Place, Reading, Requested, SweepAsked
 from caretaker.runtime import claims, clock, journal, logging, notices, policy_source, waits
 from caretaker.runtime.claims import Claim, ClaimLost
 from caretaker.runtime.settings import Settings
@@ -69,9 +70,11 @@ def _read(record: Mapping[str, Any], place: Place) -> Letter | None:
 
 
 def _about(reading: Reading) -> str:
-    """What a reading is about: an instance, a service, or nothing."""
+    """What a reading is about: an instance, a VPC, a service, or nothing."""
     if isinstance(reading, Notice | Closed):
         return reading.instance
+    if isinstance(reading, SweepAsked):
+        return reading.vpc or reading.service
     return reading.service if isinstance(reading, Deploys | Requested) else ""
 
 
@@ -98,6 +101,7 @@ class Intake:
         self._close(reading for letter in letters for reading in letter.readings if isinstance(reading, Closed))
         self._ask([reading for letter in letters for reading in letter.readings if isinstance(reading, Notice)])
         self._bake([reading for letter in letters for reading in letter.readings])
+        self._sweep([reading for letter in letters for reading in letter.readings])
         for letter in letters:
             if self.failed & {_about(reading) for reading in letter.readings}:
                 yield letter
@@ -115,6 +119,14 @@ class Intake:
                 bakes.begin(reading, self.settings, self.table)
             except AwsFailure as error:
                 self._fail([reading.service], error)
+
+    def _sweep(self, readings: Iterable[Reading]) -> None:
+        """Start the sweeps that are asked for; each of them once."""
+        for reading in dict.fromkeys(reading for reading in readings if isinstance(reading, SweepAsked)):
+            try:
+                sweeps.begin(reading, self.settings, self.table)
+            except (AwsFailure, NoAttemptLeft) as error:
+                self._fail([_about(reading)], error)
 
     # --- notices that hold no longer ---------------------------------------------------------------------------------
 

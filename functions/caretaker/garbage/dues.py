@@ -1,0 +1,64 @@
+"""Which services of the ledger may have left something, and how long ECS is waited for. Plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from caretaker.garbage.inventory import Entry
+from caretaker.garbage.model import Kind, Life
+from caretaker.garbage.standing import short
+from caretaker.runtime.clock import parse
+from caretaker.runtime.policy import GarbagePolicy
+
+# A service that ECS cannot delete stays DRAINING until somebody helps it; the sweep goes on without it.
+LONGEST = timedelta(hours=6)
+_LOOK = timedelta(minutes=2)
+_MOST = timedelta(hours=1)
+# What policy keeps unless it says otherwise, and what is only ever reported: no reason for a sweep.
+_QUIET = frozenset({Kind.ROLE, Kind.REPOSITORY, Kind.TASK_DEFINITION, Kind.LOG_GROUP, Kind.CLUSTER})
+
+
+def may_leave(entry: Entry, loud: Iterable[Kind] = ()) -> bool:
+    """Whether the service may have left something: it does not live for certain, or an update retired something.
+
+    Args:
+        loud: kinds that policy lets go, which count too.
+    """
+    quiet = _QUIET - frozenset(loud)
+    kinds = {claim.kind for claim in entry.claims() if entry.life is not Life.ALIVE or not claim.current}
+    return entry.life in (Life.DRAINING, Life.UNKNOWN) or bool(kinds - quiet)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """How long to wait for ECS.
+
+    Attributes:
+        seconds: 0 if there is nothing to wait for.
+        words: what is waited for.
+    """
+
+    seconds: int
+    words: str = ""
+
+
+def pause(entries: Iterable[Entry], policies: Mapping[str, GarbagePolicy], opened: datetime, now: datetime) -> Pause:
+    """How long to wait: for services that ECS is still deleting, and for the grace of those that it has deleted."""
+    waits: list[tuple[datetime, str]] = []
+    for entry in entries:
+        grace = policies.get(entry.owner.arn, GarbagePolicy()).grace
+        if now - opened >= LONGEST + grace:
+            continue
+        if entry.life is Life.DRAINING:
+            waits.append((now + _LOOK, f"ECS is deleting {short(entry.owner.arn)}"))
+        elif entry.life is Life.DEAD and entry.since and may_leave(entry):
+            # A little more than the grace, which counts as over only when it has passed.
+            until = parse(entry.since, "since") + grace + timedelta(seconds=1)
+            if until > now:
+                waits.append((until, f"the grace of {short(entry.owner.arn)} is not over"))
+    if not waits:
+        return Pause(0)
+    until, words = max(waits) if all(until > now + _LOOK for until, _ in waits) else min(waits)
+    return Pause(max(1, min(round((until - now).total_seconds()) + 1, round(_MOST.total_seconds()))), words)

@@ -1,0 +1,99 @@
+"""Look for garbage that no event told of: record every Express service, and ask for the sweeps that are due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from caretaker.aws.errors import AwsFailure
+from caretaker.garbage import dues, inventories, requests
+from caretaker.garbage.desk import policies_of
+from caretaker.garbage.inventory import Entry
+from caretaker.garbage.ledger import Ledger, LedgerBusy
+from caretaker.garbage.model import Kind, Life
+from caretaker.garbage.record import Records
+from caretaker.garbage.requests import Wish
+from caretaker.runtime import clock, logging
+from caretaker.runtime.policy import GarbagePolicy
+from caretaker.runtime.settings import Settings
+from caretaker.runtime.table import table
+
+_OPTIONAL = {
+    Kind.LOG_GROUP: "log_groups",
+    Kind.TASK_DEFINITION: "task_definitions",
+    Kind.CLUSTER: "clusters",
+}
+
+
+class NotAllPatrolled(Exception):
+    """Some services or VPCs could not be looked at; Lambda runs the function again. `str()` names them."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Record the inventories of all Express services, then begin a sweep for every VPC where something may be left.
+
+    Raises:
+        AwsFailure: not even the services could be listed.
+        NotAllPatrolled: says what could not be looked at, and why.
+    """
+    settings = Settings.from_env()
+    logging.bind()
+    patrol = Patrol(settings, Records(table(settings.table_name)), clock.event_time(event))
+    patrol.record()
+    begun = patrol.begin()
+    if patrol.failed:
+        raise NotAllPatrolled("; ".join(patrol.failed))
+    return {"begun": begun}
+
+
+class Patrol:
+    """One run.
+
+    Attributes:
+        failed: what could not be looked at, and why.
+    """
+
+    def __init__(self, settings: Settings, records: Records, now: datetime) -> None:
+        self.settings = settings
+        self.records = records
+        self.ledger = Ledger(records.table)
+        self.now = now
+        self.failed: list[str] = []
+
+    def record(self) -> None:
+        """Every service that ECS lists, and every one of the ledger that is not known to be gone."""
+        known = {entry.owner.arn for entry in self._entries() if entry.life is not Life.DEAD}
+        for arn in sorted(known | set(inventories.services())):
+            try:
+                words = inventories.record(self.ledger, arn, self.now, thorough=False).words
+            except (AwsFailure, LedgerBusy) as error:
+                self.failed.append(f"{arn}: {error}")
+            else:
+                logging.logger().debug(f"{arn}: {words}")
+
+    def _entries(self) -> list[Entry]:
+        found = {entry.owner: entry for vpc in self.ledger.vpcs() for entry in self.ledger.entries(vpc)}
+        return [found[owner] for owner in sorted(found)]
+
+    def begin(self) -> dict[str, str]:
+        """Ask for the sweep of every VPC in which something may be left. Returns what was done, by VPC."""
+        done: dict[str, str] = {}
+        for vpc in self.ledger.vpcs():
+            entries = self.ledger.entries(vpc)
+            policies = policies_of(self.settings, self.records, {entry.owner.arn for entry in entries})
+            left = [each for each in entries if dues.may_leave(each, _loud(policies.get(each.owner.arn)))]
+            if not left:
+                continue
+            text = f"the patrol found {len(left)} services that may have left something"
+            try:
+                done[vpc] = requests.begin(self.records, self.settings.sweep_machine(), vpc, Wish("patrol", text))
+            except (AwsFailure, requests.NoAttemptLeft) as error:
+                self.failed.append(f"{vpc}: {error}")
+        return done
+
+
+def _loud(policy: GarbagePolicy | None) -> list[Kind]:
+    """Kinds that the policy lets go although most keep them."""
+    if policy is None:
+        return []
+    return [kind for kind, name in _OPTIONAL.items() if getattr(policy, name) == "delete"]

@@ -1,0 +1,49 @@
+"""Wait until ECS has deleted what it deletes itself, and the grace after that is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caretaker.aws.errors import AwsFailure, Throttled, Unavailable
+from caretaker.garbage import dues, inventories
+from caretaker.garbage.desk import Desk, open_desk, policies_of
+from caretaker.garbage.inventory import Entry
+from caretaker.garbage.ledger import Ledger
+from caretaker.garbage.model import Life
+from caretaker.runtime import logging
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Observe, or wait some seconds and look again. Services that are not known to live are looked at anew."""
+    desk = open_desk(event)
+    ledger = Ledger(desk.records.table)
+    for entry in ledger.entries(desk.sweep.vpc):
+        if entry.life in (Life.DRAINING, Life.UNKNOWN):
+            _look(ledger, entry, desk)
+    entries = ledger.entries(desk.sweep.vpc)
+    policies = policies_of(desk.settings, desk.records, {entry.owner.arn for entry in entries})
+    pause = dues.pause(entries, policies, desk.sweep.opened, desk.now)
+    if pause.seconds:
+        logging.logger().info(f"waits {pause.seconds} s: {pause.words}")
+        return {"next": "wait", "seconds": pause.seconds}
+    return _observe(desk)
+
+
+def _look(ledger: Ledger, entry: Entry, desk: Desk) -> None:
+    try:
+        recorded = inventories.record(ledger, entry.owner.arn, desk.now, thorough=False)
+    except (Throttled, Unavailable):
+        raise
+    except AwsFailure as error:
+        # What cannot be read is in use; the observation says so of each resource.
+        logging.logger().warning(f"{entry.owner.arn} could not be read: {error}")
+        return
+    logging.logger().info(f"{entry.owner.arn}: {recorded.words}")
+
+
+def _observe(desk: Desk) -> dict[str, Any]:
+    """Begin with the first observation. What is deleted from here on is another sweep's, unless this one sees it."""
+    desk.records.want(desk.sweep.vpc, desk.sweep.id, "")
+    number = len(desk.sweep.observations) + 1
+    desk.records.update(desk.sweep.id, notes={**desk.sweep.notes, "first": number, "looks": 0})
+    return {"next": "observe", "number": number, "stage": "plan"}
