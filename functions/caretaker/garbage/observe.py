@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from caretaker.aws.errors import AwsFailure, ConditionFailed, Denied, Invalid, M
 from caretaker.aws.listing import Page, Rate, page
 from caretaker.aws.paging import MAX_PAGES, Failure
 from caretaker.garbage import blobs, conclude
+from caretaker.garbage.inventory import Entry
 from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS, PHASES
@@ -83,11 +84,7 @@ def begin(table: Table, name: str, vpc: str, now: datetime, *, deep: bool = Fals
     """
     if begun(table, name):
         return
-    entries = Ledger(table).entries(vpc)
-    sheet = Sheet(vpc, iso(now), iso(now), deep=deep)
-    sheet.owners = [entry.as_owner() for entry in entries]
-    sheet.claims = [claim for entry in entries for claim in entry.claims()]
-    sheet.read(*PHASES[0](sheet))
+    sheet = _begun(vpc, Ledger(table).entries(vpc), now, deep=deep)
     ttl = _ttl(now)
     blobs.put(table, _pk(name), "SHEET0", sheet.plain(), ttl)
     cursor: Item = {"pk": _pk(name), "sk": "CURSOR", "part": 0, "vpc": vpc, "began": iso(now), "ended": "", "ttl": ttl}
@@ -134,6 +131,35 @@ def load(table: Table, name: str) -> Observation:
     ended = parse(cursor["ended"], "ended")
     sheet = _sheet(table, name, cursor["part"], ended)
     return conclude.observation(sheet, name, parse(cursor["began"], "began"), ended)
+
+
+def at_once(
+    vpc: str, entries: Iterable[Entry], now: datetime, wait: Callable[[Progress], None], *, deep: bool = False
+) -> Observation:
+    """An observation for somebody who looks on: kept in no table, and nothing is written.
+
+    Args:
+        entries: what the ledger knows of the VPC.
+        wait: is called between two parts, and returns after `Progress.seconds`.
+    """
+    sheet = _begun(vpc, entries, now, deep=deep)
+    while True:
+        pace = Pace(None)
+        _run(sheet, pace)
+        if not sheet.tasks:
+            return conclude.observation(sheet, "now", now, now)
+        doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
+        wait(Progress(True, pace.seconds, pace.calls, len(sheet.tasks), doubts))
+
+
+def _begun(vpc: str, entries: Iterable[Entry], now: datetime, *, deep: bool) -> Sheet:
+    """A sheet with what the ledger knows, and the first listings to be read."""
+    known = list(entries)
+    sheet = Sheet(vpc, iso(now), iso(now), deep=deep)
+    sheet.owners = [entry.as_owner() for entry in known]
+    sheet.claims = [claim for entry in known for claim in entry.claims()]
+    sheet.read(*PHASES[0](sheet))
+    return sheet
 
 
 # --- pacing ----------------------------------------------------------------------------------------------------------
