@@ -152,6 +152,15 @@ def _register(params: Params, names: Names) -> Iterable[Ask]:
             )
 
 
+def _gateway(params: Params, names: Names) -> Iterable[Ask]:
+    """The gateway by name or ARN; without one, all of them."""
+    yield Ask(names.named("ecs", "gateway", str(params.get("gateway") or "*")), absent=_ECS_KEYS)
+
+
+def _task_definitions(params: Params, names: Names) -> Iterable[Ask]:
+    return [Ask(names.named("ecs", "task-definition", name), absent=_ECS_KEYS) for name in params["taskDefinitions"]]
+
+
 def _capacity_providers(params: Params, names: Names) -> Iterable[Ask]:
     """Without names it describes all: only a grant on all of them covers that."""
     return [Ask(names.named("ecs", "capacity-provider", name)) for name in params.get("capacityProviders") or ["*"]]
@@ -342,6 +351,13 @@ def _alarms(member: str) -> Derive:
     return derive
 
 
+def _describe_alarms(params: Params, names: Names) -> Iterable[Ask]:
+    """Composite alarms are told to those only whose permission covers everything (CloudWatch API: DescribeAlarms)."""
+    if set(params.get("AlarmTypes") or ()) - {"MetricAlarm"}:
+        return [Ask("*")]
+    return _alarms("AlarmNames")(params, names)
+
+
 def _put_alarm(params: Params, names: Names) -> Iterable[Ask]:
     actions = [
         action
@@ -353,6 +369,22 @@ def _put_alarm(params: Params, names: Names) -> Iterable[Ask]:
         keys={"cloudwatch:alarmactions": tuple(actions)} if actions else {},
         absent=frozenset({"cloudwatch:alarmactions"}),
     )
+
+
+def _log_group(member: str) -> Derive:
+    """The group that is named; all of them where none has to be."""
+
+    def derive(params: Params, names: Names) -> Iterable[Ask]:
+        given = str(params.get(member, "*"))
+        name = given.partition(":log-group:")[2].removesuffix(":*") or given
+        yield Ask(names.arn("logs", f"log-group:{name}"))
+
+    return derive
+
+
+def _scalable_target(params: Params, names: Names) -> Iterable[Ask]:
+    """The target's ARN, which is not in most requests: policies that name one are not matched."""
+    return [Ask(params.get("ResourceARN") or names.arn("application-autoscaling", "scalable-target/*"))]
 
 
 def _table() -> dict[tuple[str, str], Derive]:
@@ -388,6 +420,23 @@ def _table() -> dict[tuple[str, str], Derive]:
             "DescribeCapacityProviders": _capacity_providers,
             "ListTagsForResource": _arn_in("resourceArn"),
             "TagResource": _arn_in("resourceArn"),
+            **dict.fromkeys(
+                [
+                    "DeleteExpressGatewayService",
+                    "DescribeExpressGatewayService",
+                    "UpdateExpressGatewayService",
+                ],
+                _arn_in("serviceArn"),
+            ),
+            "ListGateways": lambda params, names: [Ask(names.arn("ecs", "gateway/*"), absent=_ECS_KEYS)],
+            "DescribeGateway": _gateway,
+            "DescribeGatewayResources": _gateway,
+            "ListGatewayRoutes": _gateway,
+            "DescribeGatewayRoute": _arn_in("gatewayRouteArn"),
+            "ListTaskDefinitions": _ecs_unscoped,
+            "DeregisterTaskDefinition": _unscoped,
+            "DeleteTaskDefinitions": _task_definitions,
+            "DeleteCluster": _ecs_cluster,
         },
         "ec2": {
             "TerminateInstances": _ec2_instances,
@@ -432,11 +481,77 @@ def _table() -> dict[tuple[str, str], Derive]:
                 _arn_in("TargetGroupArn"),
             ),
             **dict.fromkeys(["DeleteRule", "ModifyRule"], _arn_in("RuleArn")),
-            **dict.fromkeys(["DeleteListener", "ModifyListener"], _arn_in("ListenerArn")),
-            **dict.fromkeys(["DeleteLoadBalancer", "ModifyLoadBalancerAttributes"], _arn_in("LoadBalancerArn")),
+            **dict.fromkeys(
+                ["AddListenerCertificates", "DeleteListener", "ModifyListener", "RemoveListenerCertificates"],
+                _arn_in("ListenerArn"),
+            ),
+            **dict.fromkeys(
+                ["DeleteLoadBalancer", "ModifyLoadBalancerAttributes", "SetSecurityGroups"], _arn_in("LoadBalancerArn")
+            ),
             **dict.fromkeys(["AddTags", "RemoveTags"], _arns_in("ResourceArns")),
             "CreateRule": _create_rule,
             "SetRulePriorities": _rule_priorities,
+        },
+        "acm": {
+            "ListCertificates": _unscoped,
+            "RequestCertificate": _unscoped,
+            **dict.fromkeys(
+                [
+                    "AddTagsToCertificate",
+                    "DeleteCertificate",
+                    "DescribeCertificate",
+                    "ListTagsForCertificate",
+                    "RemoveTagsFromCertificate",
+                ],
+                _arn_in("CertificateArn"),
+            ),
+        },
+        "application-autoscaling": {
+            **dict.fromkeys(
+                [
+                    "DeleteScalingPolicy",
+                    "DeleteScheduledAction",
+                    "DeregisterScalableTarget",
+                    "ListTagsForResource",
+                    "PutScalingPolicy",
+                    "PutScheduledAction",
+                    "RegisterScalableTarget",
+                    "TagResource",
+                    "UntagResource",
+                ],
+                _scalable_target,
+            ),
+            **dict.fromkeys(
+                [
+                    "DescribeScalableTargets",
+                    "DescribeScalingActivities",
+                    "DescribeScalingPolicies",
+                    "DescribeScheduledActions",
+                ],
+                _unscoped,
+            ),
+        },
+        "logs": {
+            **dict.fromkeys(
+                [
+                    "CreateLogGroup",
+                    "DeleteLogGroup",
+                    "DeleteMetricFilter",
+                    "DeleteRetentionPolicy",
+                    "DeleteSubscriptionFilter",
+                    "DescribeMetricFilters",
+                    "DescribeSubscriptionFilters",
+                    "PutMetricFilter",
+                    "PutRetentionPolicy",
+                    "PutSubscriptionFilter",
+                ],
+                _log_group("logGroupName"),
+            ),
+            **dict.fromkeys(
+                ["ListTagsForResource", "TagResource", "UntagResource"],
+                _log_group("resourceArn"),
+            ),
+            "DescribeLogGroups": _unscoped,
         },
         "dynamodb": {
             "GetItem": _dynamodb_item("Key"),
@@ -479,7 +594,9 @@ def _table() -> dict[tuple[str, str], Derive]:
             "PutMetricData": _put_metric_data,
             **dict.fromkeys(["GetMetricData", "GetMetricStatistics", "ListMetrics"], _unscoped),
             "PutMetricAlarm": _put_alarm,
-            "DescribeAlarms": _alarms("AlarmNames"),
+            "PutCompositeAlarm": _put_alarm,
+            **dict.fromkeys(["ListTagsForResource", "TagResource", "UntagResource"], _arn_in("ResourceARN")),
+            "DescribeAlarms": _describe_alarms,
             "DeleteAlarms": _alarms("AlarmNames"),
             "SetAlarmState": _alarms("AlarmName"),
         },

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from twin.errors import AwsError, Unmodelled
-from twin.kernel import metric_queries
+from twin.kernel import composites, metric_queries
 from twin.kernel.alarms import Alarm
+from twin.kernel.composites import Composite
 from twin.kernel.metric_queries import Query
 from twin.kernel.metrics import Metric
 from twin.kernel.statistics import BASIC
@@ -38,6 +39,17 @@ MEMBERS = (
     "Tags",
 )
 """Members of PutMetricAlarm that the twin takes."""
+COMPOSITE_MEMBERS = (
+    "AlarmName",
+    "AlarmDescription",
+    "AlarmRule",
+    "ActionsEnabled",
+    "OKActions",
+    "AlarmActions",
+    "InsufficientDataActions",
+    "Tags",
+)
+"""Members of PutCompositeAlarm that the twin takes."""
 _MOST_QUERIES = 10
 _SINGLE = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period")
 
@@ -75,6 +87,25 @@ def alarm_of(params: Mapping[str, Any], arn: str) -> Alarm:
         insufficient_actions=_topics(params, "InsufficientDataActions"),
         actions_enabled=params.get("ActionsEnabled", True),
         queries=queries,
+        tags={tag["Key"]: tag["Value"] for tag in params.get("Tags", ())},
+    )
+
+
+def composite_of(params: Mapping[str, Any], arn: str) -> Composite:
+    """The alarm that a PutCompositeAlarm asks for. AwsError ValidationError for a rule that is none."""
+    truth, children = composites.parse(params["AlarmRule"])
+    return Composite(
+        name=params["AlarmName"],
+        arn=arn,
+        description=params.get("AlarmDescription", ""),
+        rule=params["AlarmRule"],
+        children=children,
+        truth=truth,
+        alarm_actions=_topics(params, "AlarmActions"),
+        ok_actions=_topics(params, "OKActions"),
+        insufficient_actions=_topics(params, "InsufficientDataActions"),
+        actions_enabled=params.get("ActionsEnabled", True),
+        tags={tag["Key"]: tag["Value"] for tag in params.get("Tags", ())},
     )
 
 
@@ -118,6 +149,22 @@ def dimensions(metric: Metric) -> list[dict[str, str]]:
 
 def view(alarm: Alarm) -> dict[str, Any]:
     """As DescribeAlarms shows it (CloudWatch API: MetricAlarm)."""
+    shown = _common_view(alarm) | {
+        "EvaluationPeriods": alarm.periods,
+        "DatapointsToAlarm": alarm.to_alarm,
+        "Threshold": alarm.threshold,
+        "ComparisonOperator": alarm.comparison,
+        "TreatMissingData": alarm.missing,
+    }
+    return shown | _watched_view(alarm)
+
+
+def composite_view(alarm: Composite) -> dict[str, Any]:
+    """As DescribeAlarms shows it (CloudWatch API: CompositeAlarm)."""
+    return _common_view(alarm) | {"AlarmRule": alarm.rule}
+
+
+def _common_view(alarm: Alarm | Composite) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "AlarmName": alarm.name,
         "AlarmArn": alarm.arn,
@@ -128,17 +175,12 @@ def view(alarm: Alarm) -> dict[str, Any]:
         "InsufficientDataActions": list(alarm.insufficient_actions),
         "StateValue": alarm.state,
         "StateReason": alarm.reason,
-        "EvaluationPeriods": alarm.periods,
-        "DatapointsToAlarm": alarm.to_alarm,
-        "Threshold": alarm.threshold,
-        "ComparisonOperator": alarm.comparison,
-        "TreatMissingData": alarm.missing,
     }
     if alarm.configured is not None:
         shown["AlarmConfigurationUpdatedTimestamp"] = alarm.configured
         shown["StateUpdatedTimestamp"] = alarm.since or alarm.configured
         shown["StateTransitionedTimestamp"] = alarm.since or alarm.configured
-    return shown | _watched_view(alarm)
+    return shown
 
 
 def _watched_view(alarm: Alarm) -> dict[str, Any]:

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from twin.errors import AwsError, Unmodelled
+from twin.errors import AwsError
 from twin.kernel import metric_queries
-from twin.kernel.alarm_rules import COMPARE, MISSING, Rule, State, judge
+from twin.kernel.alarm_model import Alarm
+from twin.kernel.alarm_rules import State, judge
 from twin.kernel.bus import EventBus
+from twin.kernel.composites import Composite
 from twin.kernel.kernel import Entry, Kernel
 from twin.kernel.metric_queries import Query
 from twin.kernel.metrics import MINUTE, Metric, MetricStore, Sample
 from twin.kernel.queues import Queues
-from twin.kernel.statistics import statistic
 from twin.kernel.topics import Topics
 
 __all__ = ["Alarm", "Alarms", "Metric"]
@@ -36,62 +37,6 @@ _EXECUTION_METRICS = {
 }
 _WAKING = ("message.dead", "event.dead", "execution.ended", "function.discarded")
 """Notes after which alarms are looked at once more even if the world falls quiet."""
-
-
-@dataclass
-class Alarm:
-    """A metric alarm. `state` is INSUFFICIENT_DATA until the first evaluation.
-
-    Attributes:
-        metric: what it watches; None with `queries`, of which the one that is returned is watched.
-        to_alarm: DatapointsToAlarm.
-        missing: TreatMissingData.
-        alarm_actions, ok_actions, insufficient_actions: topic ARNs.
-        since, configured: when the state last changed, and when the alarm was last put; None if never.
-    """
-
-    name: str
-    arn: str
-    description: str
-    metric: Metric | None
-    statistic: str
-    period: int
-    periods: int
-    to_alarm: int
-    threshold: float
-    comparison: str
-    missing: str = "missing"
-    alarm_actions: tuple[str, ...] = ()
-    ok_actions: tuple[str, ...] = ()
-    insufficient_actions: tuple[str, ...] = ()
-    actions_enabled: bool = True
-    queries: tuple[Query, ...] = ()
-    state: State = "INSUFFICIENT_DATA"
-    reason: str = "Unchecked: Initial alarm creation"
-    since: datetime | None = None
-    configured: datetime | None = None
-
-    def __post_init__(self) -> None:
-        for what, value, known in (
-            ("comparison", self.comparison, COMPARE),
-            ("TreatMissingData", self.missing, MISSING),
-        ):
-            if value not in known:
-                raise Unmodelled(f"alarm {self.name}: {what} {value}")
-        if not self.queries:
-            statistic(self.statistic)
-        if self.period % MINUTE or self.period < MINUTE:
-            raise Unmodelled(f"alarm {self.name}: a period of {self.period} s")
-        if any(query.metric and query.period != self.period for query in self.queries):
-            raise Unmodelled(f"alarm {self.name}: metrics of several periods")
-
-    @property
-    def rule(self) -> Rule:
-        return Rule(self.periods, self.to_alarm, self.threshold, self.comparison, self.missing)
-
-    @property
-    def watched(self) -> list[Metric]:
-        return [self.metric] if self.metric else [query.metric for query in self.queries if query.metric]
 
 
 class Invocation(Protocol):
@@ -150,6 +95,9 @@ class Alarms:
     Attributes:
         store: every metric's datapoints.
         alarms: by name.
+        composites: composite alarms by name.
+        actors: by service of the action's ARN (`autoscaling`), what carries out actions that are no topic's: called
+            with the alarm and the ARN when it goes into ALARM and each minute that it stays there.
         history: every change of state: (alarm name, at, from, to).
     """
 
@@ -163,7 +111,11 @@ class Alarms:
         self.options = options or CloudWatchOptions()
         self.store = MetricStore(kernel.clock.time)
         self.alarms: dict[str, Alarm] = {}
+        self.composites: dict[str, Composite] = {}
+        self.actors: dict[str, Callable[[Alarm, str], object]] = {}
         self.history: list[tuple[str, datetime, State, State]] = []
+        self._watchers: dict[Metric, dict[str, Alarm]] = {}
+        self._parents: dict[str, dict[str, None]] = {}
         self._awake = False
         self._ticking = False
         kernel.listeners.append(self._noted)
@@ -176,7 +128,7 @@ class Alarms:
     def record(self, metric: Metric, at: float, sample: Sample) -> None:
         """Add a set of values of the time `at` (epoch seconds)."""
         self.store.add(metric, at, sample)
-        watching = [alarm for alarm in self.alarms.values() if metric in alarm.watched]
+        watching = self._watchers.get(metric, {}).values()
         if any(alarm.rule.crosses(sample.high) or alarm.rule.crosses(sample.low) for alarm in watching):
             self._wake()
 
@@ -220,7 +172,6 @@ class Alarms:
 
     def _sample_queues(self) -> None:
         now_ms = round(self.kernel.clock.time() * 1000)
-        watched = {metric for alarm in self.alarms.values() for metric in alarm.watched}
         for queue in self.queues.all:
             for name, value in (
                 ("ApproximateNumberOfMessagesVisible", float(len(queue.waiting))),
@@ -228,7 +179,7 @@ class Alarms:
                 ("ApproximateAgeOfOldestMessage", queue.oldest_age(now_ms)),
             ):
                 metric = Metric.of("AWS/SQS", name, {"QueueName": queue.name})
-                if metric in watched:
+                if self._watchers.get(metric):
                     # The sample belongs to the minute that ends now.
                     self.store.add(metric, self.kernel.clock.time() - 0.001, Sample.single(value))
 
@@ -238,6 +189,10 @@ class Alarms:
         before = self.alarms.get(alarm.name)
         if before is not None:
             alarm.state, alarm.reason, alarm.since = before.state, before.reason, before.since
+            alarm.tags = before.tags
+            self.remove(alarm.name)
+        for metric in alarm.watched:
+            self._watchers.setdefault(metric, {})[alarm.name] = alarm
         alarm.configured = self.kernel.clock.now()
         self.alarms[alarm.name] = alarm
         if not self._ticking:
@@ -245,12 +200,31 @@ class Alarms:
             self._tick_later()
 
     def remove(self, name: str) -> None:
-        """Delete an alarm; one that is not there is no error."""
-        self.alarms.pop(name, None)
+        """Delete an alarm, composite or not; one that is not there is no error."""
+        alarm, composite = self.alarms.pop(name, None), self.composites.pop(name, None)
+        for metric in alarm.watched if alarm else ():
+            self._watchers[metric].pop(name, None)
+        for child in composite.children if composite else ():
+            self._parents[child].pop(name, None)
+
+    def add_composite(self, alarm: Composite) -> None:
+        """Add a composite alarm or replace the one of that name, which keeps its state."""
+        before = self.composites.get(alarm.name)
+        if before is not None:
+            alarm.state, alarm.reason, alarm.since, alarm.tags = before.state, before.reason, before.since, before.tags
+            self.remove(alarm.name)
+        for child in alarm.children:
+            self._parents.setdefault(child, {})[alarm.name] = None
+        alarm.configured = self.kernel.clock.now()
+        self.composites[alarm.name] = alarm
+
+    def parents(self, name: str) -> list[str]:
+        """Names of the composite alarms whose rules name the alarm."""
+        return list(self._parents.get(name, ()))
 
     def set_state(self, name: str, state: State, reason: str) -> None:
         """Put an alarm into a state until it is next evaluated; actions are carried out (API: SetAlarmState)."""
-        alarm = self.alarms[name]
+        alarm = self.alarms.get(name) or self.composites[name]
         if state == alarm.state:
             alarm.reason = reason
         else:
@@ -286,6 +260,28 @@ class Alarms:
             state, reason = self._judge(alarm)
             if state != alarm.state:
                 self._change(alarm, state, reason)
+            elif state == "ALARM" and alarm.actions_enabled:
+                self._act_again(alarm)
+        self._judge_composites()
+
+    def _judge_composites(self) -> None:
+        """Until nothing changes any more: rules name composite alarms too. A cycle is given up."""
+        for _ in range(len(self.composites)):
+            states = {name: one.state for name, one in self.alarms.items()}
+            states |= {name: one.state for name, one in self.composites.items()}
+            changes = [
+                (one, state) for one in self.composites.values() if (state := _of_rule(one, states)) != one.state
+            ]
+            for one, state in changes:
+                self._change(one, state, f"{one.rule} is {'true' if state == 'ALARM' else 'false'}")
+            if not changes:
+                return
+
+    def _act_again(self, alarm: Alarm) -> None:
+        """Scaling goes on for each period in ALARM (CloudWatch user guide, "Alarm actions"); messages do not."""
+        for action in alarm.alarm_actions:
+            if action.split(":")[2] in self.actors:
+                self._act(alarm, action, "ALARM")
 
     def _datapoints(self, alarm: Alarm) -> list[float | None]:
         """One value per period of the evaluation range, latest last; None where there is no data."""
@@ -312,7 +308,7 @@ class Alarms:
         )
         return verdict.state, reason
 
-    def _change(self, alarm: Alarm, state: State, reason: str) -> None:
+    def _change(self, alarm: Alarm | Composite, state: State, reason: str) -> None:
         before, now = alarm.state, self.kernel.clock.now()
         previous = _state_detail(before, alarm.reason, alarm.since or self.kernel.clock.start)
         alarm.state, alarm.reason, alarm.since = state, reason, now
@@ -330,12 +326,23 @@ class Alarms:
         for action in actions if alarm.actions_enabled else ():
             self._act(alarm, action, state)
 
-    def _act(self, alarm: Alarm, topic_arn: str, state: State) -> None:
+    def _act(self, alarm: Alarm | Composite, action: str, state: State) -> None:
+        actor = self.actors.get(action.split(":")[2])
+        if actor is not None and isinstance(alarm, Alarm):
+            actor(alarm, action)
+        else:
+            self._publish(alarm, action, state)
+
+    def _publish(self, alarm: Alarm | Composite, topic_arn: str, state: State) -> None:
         subject = f'{state}: "{alarm.name}" in {self.kernel.region}'[:100]
         try:
             self.topics.publish_from_service(_PRINCIPAL, alarm.arn, topic_arn, subject, alarm.reason)
         except AwsError as error:
             self.kernel.note("alarm.silent", f"{alarm.name}: action {topic_arn} failed: {error}", alarm=alarm.name)
+
+
+def _of_rule(alarm: Composite, states: Mapping[str, State]) -> State:
+    return "ALARM" if alarm.truth(states) else "OK"
 
 
 def _state_detail(state: State, reason: str, at: datetime) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The CloudWatch API: metrics in, metrics out, alarms.
 
-Source: CloudWatch API reference. Datapoints are `twin.kernel.metrics`, alarms `twin.kernel.alarms`.
+Source: CloudWatch API reference. Datapoints are `twin.kernel.metrics`, alarms `twin.kernel.alarms`; the operations
+on alarms are in `twin.kernel.alarm_operations`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from twin.errors import AwsError, Unmodelled
 from twin.kernel import alarm_shapes, metric_queries
+from twin.kernel.alarm_operations import AlarmOperations, offset
 from twin.kernel.alarms import Alarms
 from twin.kernel.api import Api, Call, operation
 from twin.kernel.metric_queries import Query
@@ -33,7 +35,7 @@ class _Rest:
     results: list[dict[str, Any]]
 
 
-class CloudWatch(Api):
+class CloudWatch(AlarmOperations, Api):
     """The API's operations on the world's alarms and on the store behind them."""
 
     def __init__(self, alarms: Alarms) -> None:
@@ -167,59 +169,9 @@ class CloudWatch(Api):
             for metric in self._store.known(now - self._alarms.options.listed_after, since)
             if _is_listed(metric, params)
         ]
-        first = _offset(params.get("NextToken"))
+        first = offset(params.get("NextToken"))
         shown = [_metric_view(metric) for metric in found[first : first + _PAGE]]
         return {"Metrics": shown} | ({"NextToken": str(first + _PAGE)} if len(found) > first + _PAGE else {})
-
-    # --- alarms ------------------------------------------------------------------------------------------------------
-    @operation("PutMetricAlarm", alarm_shapes.MEMBERS)
-    def put_metric_alarm(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """CloudWatch API: PutMetricAlarm; an alarm of that name is overwritten and keeps its state."""
-        arn = self._kernel.arn("cloudwatch", f"alarm:{params['AlarmName']}")
-        self._alarms.add(alarm_shapes.alarm_of(params, arn))
-        return {}
-
-    @operation(
-        "DescribeAlarms",
-        ["AlarmNames", "AlarmNamePrefix", "AlarmTypes", "StateValue", "ActionPrefix", "MaxRecords", "NextToken"],
-    )
-    def describe_alarms(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """CloudWatch API: DescribeAlarms; the twin has metric alarms only. Pages of 50 unless MaxRecords is given."""
-        names, prefix = params.get("AlarmNames"), params.get("AlarmNamePrefix", "")
-        if names and prefix:
-            raise _invalid("AlarmNames and AlarmNamePrefix cannot be specified together.")
-        if "MetricAlarm" not in params.get("AlarmTypes", ["MetricAlarm"]):
-            return {"MetricAlarms": [], "CompositeAlarms": []}
-        chosen = [
-            alarm
-            for name, alarm in sorted(self._alarms.alarms.items())
-            if (not names or name in names)
-            and name.startswith(prefix)
-            and params.get("StateValue") in (None, alarm.state)
-            and any(action.startswith(params.get("ActionPrefix", "")) for action in (*alarm.alarm_actions, ""))
-        ]
-        first, most = _offset(params.get("NextToken")), params.get("MaxRecords", 100 if names else 50)
-        shown = [alarm_shapes.view(alarm) for alarm in chosen[first : first + most]]
-        answer: dict[str, Any] = {"MetricAlarms": shown, "CompositeAlarms": []}
-        return answer | ({"NextToken": str(first + most)} if len(chosen) > first + most else {})
-
-    @operation("DeleteAlarms", ["AlarmNames"])
-    def delete_alarms(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """CloudWatch API: DeleteAlarms; names of no alarm are no error ("the alarms you specify with correct names are
-        still deleted")."""
-        if len(params["AlarmNames"]) > 100:
-            raise _invalid("At most 100 alarms can be deleted at once.")
-        for name in params["AlarmNames"]:
-            self._alarms.remove(name)
-        return {}
-
-    @operation("SetAlarmState", ["AlarmName", "StateValue", "StateReason"])
-    def set_alarm_state(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """CloudWatch API: SetAlarmState; it holds until the alarm is next evaluated, at the minute's end."""
-        if params["AlarmName"] not in self._alarms.alarms:
-            raise AwsError("ResourceNotFound", f"Alarm {params['AlarmName']} does not exist", 404)
-        self._alarms.set_state(params["AlarmName"], params["StateValue"], params["StateReason"])
-        return {}
 
 
 def _samples(datum: Mapping[str, Any]) -> list[Sample]:
@@ -272,14 +224,6 @@ def _is_listed(metric: Metric, params: Mapping[str, Any]) -> bool:
 
 def _metric_view(metric: Metric) -> dict[str, Any]:
     return {"Namespace": metric.namespace, "MetricName": metric.name, "Dimensions": alarm_shapes.dimensions(metric)}
-
-
-def _offset(token: str | None) -> int:
-    if token is None:
-        return 0
-    if not token.isdigit():
-        raise AwsError("InvalidNextToken", "The next token specified is invalid.")
-    return int(token)
 
 
 def _seconds(moment: Any) -> float:

@@ -65,6 +65,24 @@ def page(
     return shown, base64.b64encode(f"after:{number(shown[-1])}".encode()).decode()
 
 
+def page_by_name(
+    items: Iterable[T], token: str | None, limit: int, name: Callable[[T], str], bad_token: AwsError
+) -> tuple[list[T], str | None]:
+    """One page of `items`, which come in rising order of `name`, and the token of the next one, which names the last
+    item shown."""
+    rest = list(items)
+    if token:
+        try:
+            last = base64.b64decode(token, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise bad_token from None
+        rest = [item for item in rest if name(item) > last]
+    shown = rest[:limit]
+    if len(rest) <= limit:
+        return shown, None
+    return shown, base64.b64encode(name(shown[-1]).encode()).decode()
+
+
 def _read_token(token: str, bad_token: AwsError) -> int:
     try:
         name, _, value = base64.b64decode(token, validate=True).decode().partition(":")

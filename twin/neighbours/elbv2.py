@@ -1,8 +1,8 @@
 """Elastic Load Balancing version 2: load balancers, listeners, rules, target groups, targets.
 
-Source: ELBv2 API reference. The operations are in elbv2_balancers.py, elbv2_listeners.py, elbv2_rules.py,
-elbv2_groups.py and elbv2_tags.py; where a rule's requests go is in routing.py, the life of targets in targets.py. No
-request is simulated here: what makes traffic reads `shares` and the targets' states.
+Source: ELBv2 API reference. The operations are in elbv2_balancers.py, elbv2_listeners.py, elbv2_certificates.py,
+elbv2_rules.py, elbv2_groups.py and elbv2_tags.py; where a rule's requests go is in routing.py, the life of targets in
+targets.py. No request is simulated here: what makes traffic reads `shares` and the targets' states.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twin.errors import AwsError, Unmodelled
@@ -31,6 +31,7 @@ class LoadBalancerOperations(ListenerOperations):
                     f"A load balancer with the same name '{name}' exists, but with different settings",
                 )
             return {"LoadBalancers": [self._load_balancer_view(same)]}
+        groups = self._security_groups(params, kind, vpc_id)
         short = {"application": "app", "network": "net"}[kind]
         balancer = LoadBalancer(
             arn=self._arn(f"loadbalancer/{short}/{name}/{self._hex()}"),
@@ -40,11 +41,12 @@ class LoadBalancerOperations(ListenerOperations):
             scheme=params.get("Scheme", "internet-facing"),
             vpc_id=vpc_id,
             zones=zones,
-            security_groups=list(params.get("SecurityGroups", [])),
+            security_groups=groups,
             created=self.kernel.clock.now(),
             tags=tag_map(params.get("Tags", [])),
         )
         self.load_balancers[balancer.arn] = balancer
+        self._add_interfaces(balancer)
         after(self.kernel, self.options.provisioning, lambda: setattr(balancer, "active", True), name=f"elb:{name}")
         return {"LoadBalancers": [self._load_balancer_view(balancer)]}
 
@@ -93,7 +95,53 @@ class LoadBalancerOperations(ListenerOperations):
         for listener in self.listeners_of(balancer.arn):
             self._remove_listener(listener, call)
         del self.load_balancers[balancer.arn]
+        linger = self.options.interfaces_linger
+        after(self.kernel, linger, lambda: self._remove_interfaces(balancer), name=f"elb-interfaces:{balancer.name}")
         return {}
+
+    @operation("SetSecurityGroups", ("LoadBalancerArn", "SecurityGroups"))
+    def set_security_groups(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
+        """Other security groups instead of the present ones, on the load balancer's interfaces too."""
+        balancer = self.balancer(params["LoadBalancerArn"])
+        if balancer.kind == "network" and not balancer.security_groups:
+            raise AwsError(
+                "InvalidConfigurationRequest",
+                "You cannot set security groups on a Network Load Balancer that was created without any",
+            )
+        if not params["SecurityGroups"]:
+            raise invalid("At least one security group must be specified")
+        balancer.security_groups = self._security_groups(params, balancer.kind, balancer.vpc_id)
+        assert self.ec2 is not None  # load balancers are made in its subnets
+        for interface_id in balancer.interfaces:
+            interface = self.ec2.interfaces.interfaces[interface_id]
+            self.ec2.interfaces.set_groups(interface, balancer.security_groups)
+        return {"SecurityGroupIds": list(balancer.security_groups)}
+
+    def _security_groups(self, params: Mapping[str, Any], kind: str, vpc_id: str) -> list[str]:
+        """The groups that the request names; an application load balancer without any gets its VPC's default one."""
+        assert self.ec2 is not None  # the subnets were found in it
+        given = list(params.get("SecurityGroups", []))
+        if not given and kind == "application":
+            return [self.ec2.default_group(vpc_id).group_id]
+        for group_id in given:
+            group = self.ec2.security_groups.groups.get(group_id)
+            if group is None or group.vpc_id != vpc_id:
+                raise AwsError("InvalidSecurityGroup", f"One or more security groups are invalid: '{group_id}'")
+        return given
+
+    def _add_interfaces(self, balancer: LoadBalancer) -> None:
+        assert self.ec2 is not None  # load balancers are made in its subnets
+        words = f"ELB {balancer.arn.partition(':loadbalancer/')[2]}"
+        kind = "network_load_balancer" if balancer.kind == "network" else "interface"
+        balancer.interfaces = [
+            self.ec2.add_interface(subnet, balancer.security_groups, words, kind, "amazon-elb")
+            for subnet in balancer.zones.values()
+        ]
+
+    def _remove_interfaces(self, balancer: LoadBalancer) -> None:
+        assert self.ec2 is not None  # load balancers are made in its subnets
+        for interface in balancer.interfaces:
+            self.ec2.remove_interface(interface)
 
     @operation("DescribeLoadBalancerAttributes", ("LoadBalancerArn",))
     def describe_load_balancer_attributes(self, params: dict[str, Any], call: Call) -> dict[str, Any]:

@@ -9,18 +9,18 @@ from typing import Any
 from twin.errors import AwsError, Unmodelled
 from twin.kernel.api import Call, operation
 from twin.neighbours.common import only, tag_map
-from twin.neighbours.elbv2_model import DEFAULT, Listener, LoadBalancer, invalid, paged
+from twin.neighbours.elbv2_certificates import CertificateOperations
+from twin.neighbours.elbv2_model import DEFAULT, SECURE, Listener, LoadBalancer, invalid, paged
 from twin.neighbours.elbv2_rules import RuleOperations
 
 LISTENERS_PER_BALANCER = 50
 _PROTOCOLS = {"application": ("HTTP", "HTTPS"), "network": ("TCP", "TLS")}
-_SECURE = ("HTTPS", "TLS")
 _SSL_POLICY = "ELBSecurityPolicy-2016-08"
 """What the API takes when none is given (the console takes a newer one)."""
 _SETTINGS = ("Protocol", "Port", "DefaultActions", "Certificates", "SslPolicy")
 
 
-class ListenerOperations(RuleOperations):
+class ListenerOperations(CertificateOperations, RuleOperations):
     """Operations on listeners."""
 
     @operation("CreateListener", ("LoadBalancerArn", "Tags", *_SETTINGS))
@@ -34,13 +34,13 @@ class ListenerOperations(RuleOperations):
             protocol=_protocol(params, balancer),
             tags=tag_map(params.get("Tags", [])),
         )
-        _secure(listener, params)
+        self._secure(listener, params)
         same = self._on_port(balancer, listener.port)
         actions = self._actions(listener, params["DefaultActions"], self.default_rule(same.arn).actions if same else ())
         if same:
-            alike = (listener.protocol, listener.certificates, listener.ssl_policy, actions) == (
+            alike = (listener.protocol, listener.default_certificate, listener.ssl_policy, actions) == (
                 same.protocol,
-                same.certificates,
+                same.default_certificate,
                 same.ssl_policy,
                 self.default_rule(same.arn).actions,
             )
@@ -50,6 +50,8 @@ class ListenerOperations(RuleOperations):
         if len(self.listeners_of(balancer.arn)) >= LISTENERS_PER_BALANCER:
             raise AwsError("TooManyListeners", f"A load balancer can have at most {LISTENERS_PER_BALANCER} listeners")
         self.listeners[listener.arn] = listener
+        if listener.default_certificate:
+            self._take(listener, listener.default_certificate)
         self._add_rule(listener, DEFAULT, [], actions, call)
         return {"Listeners": [self._listener_view(listener)]}
 
@@ -71,7 +73,7 @@ class ListenerOperations(RuleOperations):
         changed = copy.copy(listener)
         changed.port = params.get("Port", listener.port)
         changed.protocol = _protocol({"Protocol": listener.protocol, **params}, balancer)
-        _secure(changed, params)
+        self._secure(changed, params)
         if self._on_port(balancer, changed.port) not in (None, listener):
             raise AwsError("DuplicateListener", "A listener already exists on this port for this load balancer")
         if changed.protocol != listener.protocol and any(
@@ -82,7 +84,8 @@ class ListenerOperations(RuleOperations):
         if "DefaultActions" in params:
             self._set_actions(rule, self._actions(changed, params["DefaultActions"], rule.actions), call)
         listener.port, listener.protocol = changed.port, changed.protocol
-        listener.certificates, listener.ssl_policy = changed.certificates, changed.ssl_policy
+        listener.ssl_policy = changed.ssl_policy
+        self._change_certificates(listener, changed.default_certificate)
         return {"Listeners": [self._listener_view(listener)]}
 
     @operation("DeleteListener", ("ListenerArn",))
@@ -94,10 +97,39 @@ class ListenerOperations(RuleOperations):
     def _remove_listener(self, listener: Listener, call: Call) -> None:
         for rule in self.rules_of(listener.arn):
             self._remove_rule(rule, call)
+        self._change_certificates(listener, None)
         del self.listeners[listener.arn]
+
+    def _change_certificates(self, listener: Listener, default: str | None) -> None:
+        """Another default certificate: the former one is on the listener no more, unless it is in its list. None: no
+        certificate at all."""
+        former, listed = listener.default_certificate, listener.more_certificates
+        listener.default_certificate, listener.more_certificates = default, list(listed) if default else []
+        if default:
+            self._take(listener, default)
+        for arn in dict.fromkeys([*([former] if former else []), *listed]):
+            self._let_go(listener, arn)
 
     def _on_port(self, balancer: LoadBalancer, port: int) -> Listener | None:
         return next((one for one in self.listeners_of(balancer.arn) if one.port == port), None)
+
+    def _secure(self, listener: Listener, params: Mapping[str, Any]) -> None:
+        """Certificate and security policy: HTTPS and TLS listeners have exactly one default of each, others none."""
+        given = params.get("Certificates")
+        if listener.protocol not in SECURE:
+            if given or params.get("SslPolicy"):
+                raise invalid(f"A certificate or security policy cannot be specified for {listener.protocol} listeners")
+            listener.default_certificate, listener.ssl_policy = None, None
+            return
+        if given is not None:
+            if len(given) != 1:
+                raise invalid("You must specify exactly one default certificate")
+            only(given[0], {"CertificateArn"}, "elbv2: Certificates")
+            self._check_certificate(given[0]["CertificateArn"])
+            listener.default_certificate = given[0]["CertificateArn"]
+        if not listener.default_certificate:
+            raise AwsError("CertificateNotFound", f"A certificate must be specified for {listener.protocol} listeners")
+        listener.ssl_policy = params.get("SslPolicy", listener.ssl_policy or _SSL_POLICY)
 
     def _listener_view(self, listener: Listener) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -107,8 +139,8 @@ class ListenerOperations(RuleOperations):
             "Protocol": listener.protocol,
             "DefaultActions": copy.deepcopy(self.default_rule(listener.arn).actions),
         }
-        if listener.certificates:
-            shown["Certificates"] = copy.deepcopy(listener.certificates)
+        if listener.default_certificate:
+            shown["Certificates"] = [{"CertificateArn": listener.default_certificate}]
         if listener.ssl_policy:
             shown["SslPolicy"] = listener.ssl_policy
         return shown
@@ -133,21 +165,3 @@ def _protocol(params: Mapping[str, Any], balancer: LoadBalancer) -> str:
     if balancer.kind == "network" and protocol not in _PROTOCOLS["application"]:
         raise Unmodelled(f"elbv2: listener Protocol={protocol!r} is not modelled")
     raise invalid(f"Listener protocol '{protocol}' must be one of '{', '.join(allowed)}'")
-
-
-def _secure(listener: Listener, params: Mapping[str, Any]) -> None:
-    """Certificate and security policy: HTTPS and TLS listeners have exactly one of each, others none."""
-    given = params.get("Certificates")
-    if listener.protocol not in _SECURE:
-        if given or params.get("SslPolicy"):
-            raise invalid(f"A certificate or security policy cannot be specified for {listener.protocol} listeners")
-        listener.certificates, listener.ssl_policy = [], None
-        return
-    if given is not None:
-        if len(given) != 1:
-            raise invalid("You must specify exactly one default certificate")
-        only(given[0], {"CertificateArn"}, "elbv2: Certificates")
-        listener.certificates = [dict(given[0])]
-    if not listener.certificates:
-        raise AwsError("CertificateNotFound", f"A certificate must be specified for {listener.protocol} listeners")
-    listener.ssl_policy = params.get("SslPolicy", listener.ssl_policy or _SSL_POLICY)

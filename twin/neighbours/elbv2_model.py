@@ -20,13 +20,15 @@ Actions = list[dict[str, Any]]
 DEFAULT = "default"
 """Priority of a listener's default rule."""
 LAST_PRIORITY = 50_000
+SECURE = ("HTTPS", "TLS")
+"""Protocols of listeners that have certificates."""
 _NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,32}(?<!-)")
 _BAD_MARKER = AwsError("ValidationError", "Marker is not valid")
 
 
 @dataclass
 class LoadBalancer:
-    """A load balancer; `zones` maps zone to subnet."""
+    """A load balancer; `zones` maps zone to subnet, `interfaces` are the ids of its network interfaces, one a zone."""
 
     arn: str
     name: str
@@ -38,6 +40,7 @@ class LoadBalancer:
     security_groups: list[str]
     created: datetime
     active: bool = False
+    interfaces: list[str] = field(default_factory=list)
     attributes: dict[str, str] = field(init=False)
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -47,14 +50,15 @@ class LoadBalancer:
 
 @dataclass
 class Listener:
-    """A listener. Its default actions are those of its default rule."""
+    """A listener. Its default actions are those of its default rule; `more_certificates` is its certificate list."""
 
     arn: str
     load_balancer: LoadBalancer
     number: int
     port: int
     protocol: str
-    certificates: list[dict[str, Any]] = field(default_factory=list)
+    default_certificate: str | None = None
+    more_certificates: list[str] = field(default_factory=list)
     ssl_policy: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -107,6 +111,7 @@ class Balancing:
         self.listeners: dict[str, Listener] = {}
         self.rules: dict[str, Rule] = {}
         self.target_groups: dict[str, TargetGroup] = {}
+        self.listeners_with: dict[str, dict[str, None]] = {}
         self._targets = Targets(kernel, self.options)
         self._ids = kernel.rng("elbv2/ids")
         self._made = 0

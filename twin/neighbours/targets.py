@@ -28,6 +28,7 @@ class Elbv2Options:
             (Application Load Balancer guide: "it must pass one health check to be considered healthy").
         propagation: a change of a rule until all nodes of the load balancer act by it; gradual. Not documented.
         session: mean length of clients' sessions, which target group stickiness holds together.
+        interfaces_linger: a deleted load balancer until its network interfaces are gone ("minutes", reports).
         cookie_renewed: whether each answer renews the stickiness cookie, so that a session that goes on never loses it;
             else it ends when DurationSeconds are over. Not documented.
     """
@@ -36,6 +37,7 @@ class Elbv2Options:
     initial_needs_threshold: bool = True
     propagation: float = 10.0
     session: float = 600.0
+    interfaces_linger: float = 180.0
     cookie_renewed: bool = True
 
 
