@@ -272,7 +272,7 @@ class _Walk:
         if need.scope is Scope.BALANCER_TARGETS:
             return each.kind is Kind.TARGET_GROUP and each.facts.get("target_type") == "alb"
         if need.scope is Scope.BALANCERS:
-            return each.kind is Kind.LOAD_BALANCER and each.vpc in (resource.vpc, "")
+            return each.kind is Kind.LOAD_BALANCER and _can_reach(each, resource)
         if each.kind is not Kind.LISTENER:
             return False
         if need.scope is Scope.NAMING_LISTENERS:
@@ -283,7 +283,7 @@ class _Walk:
         balancer = each.facts.get("load_balancer", "")
         if need.scope is Scope.OWN_LISTENERS:
             return balancer == resource.arn
-        return balancer in self._resources and self._resources[balancer].vpc in (resource.vpc, "")
+        return balancer in self._resources and _can_reach(self._resources[balancer], resource)
 
     # --- who refers to it --------------------------------------------------------------------------------------------
 
@@ -383,6 +383,11 @@ class _Walk:
             if "caretaker:keep" in tags or "aws:cloudformation:stack-id" in tags:
                 return False
         return True
+
+
+def _can_reach(balancer: Resource, resource: Resource) -> bool:
+    """A load balancer serves only its own VPC; what lies in no VPC can be anywhere."""
+    return not resource.vpc or balancer.vpc in (resource.vpc, "")
 
 
 def _same_scaling(each: Resource, other: Resource) -> bool:

@@ -119,9 +119,10 @@ class Graph:
         return any(claim.shared for claim in self.claims_of(arn))
 
     def balancers_of(self, vpc: str) -> Balancers:
-        """Where a target group of the VPC can be: a load balancer forwards only within its own VPC."""
+        """Where a target group of the VPC can be: a load balancer forwards only within its own VPC. What lies in no
+        VPC, like a certificate, can be anywhere."""
         if vpc not in self._balancers:
-            found = sorted(a for a, r in self.resources.items() if r.kind is Kind.LOAD_BALANCER and r.vpc in (vpc, ""))
+            found = sorted(each.arn for each in self._of(Kind.LOAD_BALANCER) if not vpc or each.vpc in (vpc, ""))
             listeners = sorted(listener for balancer in found for listener in self.listeners_of.get(balancer, ()))
             self._balancers[vpc] = Balancers(tuple(found), tuple(listeners))
         return self._balancers[vpc]

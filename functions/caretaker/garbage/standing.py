@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from caretaker.garbage.graph import Graph
 from caretaker.garbage.model import Claim, Identity, Kind, Life, Owner
+from caretaker.garbage.words import several
 from caretaker.runtime.clock import BadTime, iso, parse
 from caretaker.runtime.policy import GarbagePolicy
 
@@ -71,12 +72,15 @@ class Owners:
         self._said: dict[Identity, Standing] = {}
 
     def standing(self, arn: str) -> Standing:
-        """What the owners of the resource and of its parts say: the first that does not let go, else LEFT."""
-        claims = [each for part in (arn, *self._graph.parts_of.get(arn, ())) for each in self._graph.claims_of(part)]
+        """What the owners of the resource and of its parts say: LEFT only if all of them do."""
         if not self._graph.claims_of(arn):
             return self._unclaimed(arn)
-        said = [self._of_claim(claim) for claim in (*claims, *self._living_namesakes(arn))]
-        return min(said, key=lambda each: _ORDER[each.say])
+        together = (arn, *self._graph.parts_of.get(arn, ()))
+        claims = [each for part in together for each in self._graph.claims_of(part)]
+        claims += [each for part in together for each in self._living_namesakes(part)]
+        said = [self._of_claim(claim) for claim in claims]
+        say = min((each.say for each in said), key=lambda each: _ORDER[each])
+        return Standing(say, several(list(dict.fromkeys(each.words for each in said if each.say is say))))
 
     def _unclaimed(self, arn: str) -> Standing:
         others = self._graph.namesakes_of(arn)

@@ -182,7 +182,8 @@ class Judgement:
                 yield self.graph.resources[arn]
 
     def _kept_by_policy(self, resource: Resource) -> Bar | None:
-        for owner in self.graph.owners_of(resource.arn):
+        together = (resource.arn, *self.graph.parts_of.get(resource.arn, ()))
+        for owner in sorted({owner for part in together for owner in self.graph.owners_of(part)}):
             policy = self.keep.of(owner.arn)
             if policy.keep:
                 return Bar(Wave.KEPT, Word.KEPT, f"policy garbage.keep is set for service {short(owner.arn)}")
@@ -248,7 +249,8 @@ class Judgement:
             return self._held(resource, bar, holding)
         left = self._owners.standing(resource.arn).words
         if referrers:
-            return Word.GARBAGE, f"{left}; only what is garbage too, or can be removed, refers to it"
+            told = words.several([words.told(each, self.graph.resources) for each in referrers])
+            return Word.GARBAGE, f"{left}; only what is garbage too refers to it, or can be removed from it: {told}"
         return Word.GARBAGE, f"{left}; nobody refers to it"
 
     def _held(self, resource: Resource, bar: Bar | None, holding: tuple[Reference, ...]) -> tuple[Word, str]:
