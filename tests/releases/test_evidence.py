@@ -280,3 +280,21 @@ def test_evidence_that_cannot_be_read_is_an_error_by_name(monkeypatch: pytest.Mo
         kernel.scheduler.spawn(look, name="look")
         world.run(2)
         assert [str(error) for error in caught] == ["GetMetricData: Throttling: Rate exceeded"]
+
+
+@pytest.mark.parametrize(
+    ("of_target", "by_zone", "least", "most"),
+    [(True, True, 4.0, 10.0), (False, True, 1.0, 1.6), (False, False, 7.5, 7.5), (True, False, 7.5, 7.5)],
+)
+def test_zones_of_nodes_hide_bursts_and_zones_that_are_not_read_do_not(
+    monkeypatch: pytest.MonkeyPatch, of_target: bool, by_zone: bool, least: float, most: float
+) -> None:
+    """What the dimension AvailabilityZone is, AWS does not say; policy's `by_zone: false` is right either way."""
+    options = TrafficOptions(zone_of_target=of_target)
+    with bake(monkeypatch, Behaviour(errors_5xx=0.01, burst=(3, 10)), options=options) as world:
+        world.shift(10)
+        world.run(8)
+        found = world.collect(by_zone=by_zone)
+        assert all(bool(minute.zones) == by_zone for minute in found.history[:-10])
+        verdict = world.judge(by_zone=by_zone)
+        assert least <= verdict.stream("5xx").phi <= most

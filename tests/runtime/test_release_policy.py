@@ -94,6 +94,7 @@ def test_pushes_that_ask_for_a_release(repository: str, tag: str, fits: bool) ->
         ({"gate_limit": 100_000}, "releases.gate_limit: 100000"),
         ({"ready_limit": 30}, "releases.ready_limit: 30"),
         ({"session_limit": 50_000}, "releases.session_limit: 50000"),
+        ({"by_zone": 1}, "releases.by_zone: 1"),
         ({"discard": -1}, "releases.discard: -1"),
         ({"on_push": {"repository": "web"}}, "releases.on_push"),
     ],

@@ -63,14 +63,14 @@ class Evidence:
 
 
 def gather(
-    release: Release, now: datetime, slow_over: float | None = None
+    release: Release, now: datetime, slow_over: float | None = None, *, by_zone: bool = True
 ) -> tuple[tuple[Minute, ...], tuple[Minute, ...]]:
     """The closed minutes of a release and those before it; see `collect`."""
-    found = collect(release, now, slow_over)
+    found = collect(release, now, slow_over, by_zone=by_zone)
     return found.minutes, found.history
 
 
-def collect(release: Release, now: datetime, slow_over: float | None = None) -> Evidence:
+def collect(release: Release, now: datetime, slow_over: float | None = None, *, by_zone: bool = True) -> Evidence:
     """All that is known of a release's traffic.
 
     The share of requests that was intended is told for the minutes in which the rules were seen to say the same as the
@@ -79,6 +79,7 @@ def collect(release: Release, now: datetime, slow_over: float | None = None) -> 
     Args:
         now: the time of the look; the minute in which it lies is not over and is left out.
         slow_over: the line in seconds; None: the baseline's p99 before the release, which no later look moves.
+        by_zone: whether the baseline is read by zone too, for the burst factor.
 
     Raises:
         Missing: the load balancer or a rule is gone.
@@ -86,7 +87,7 @@ def collect(release: Release, now: datetime, slow_over: float | None = None) -> 
     """
     begin = floor(release.started or now)
     first, end = begin - HISTORY, floor(now)
-    zones = _zones_of(release.balancer)
+    zones = _zones_of(release.balancer) if by_zone else []
     line = slow_over if slow_over is not None else _usual_p99(release, begin)
     points = _points(release, zones, line, first, end)
     history = minutes_of(points, first, begin, now, (), zones)

@@ -103,6 +103,8 @@ class ReleasePolicy:
         ready_limit: how long the new tasks of a driven release may take until all are healthy.
         session_limit: how long sessions that are held to a side of a driven release keep its tasks, at most.
         discard: minutes at the start of a release in which slow answers do not count: tasks warm up. Errors count.
+        by_zone: whether the Availability Zones of the stable target group tell how its errors burst; otherwise errors
+            count as if they came in bursts.
         on_push: the ECR pushes that ask for a release of the service.
     """
 
@@ -123,6 +125,7 @@ class ReleasePolicy:
     ready_limit: timedelta = timedelta(minutes=20)
     session_limit: timedelta = timedelta(minutes=30)
     discard: int = 2
+    by_zone: bool = True
     on_push: OnPush | None = None
 
 

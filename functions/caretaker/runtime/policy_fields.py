@@ -89,6 +89,7 @@ class ReleaseFields(_Strict):
     ready_limit: Annotated[int, Field(strict=True, ge=60, le=4 * 3_600)] = 1_200
     session_limit: Annotated[int, Field(strict=True, ge=0, le=12 * 3_600)] = 1_800
     discard: Annotated[int, Field(strict=True, ge=0, le=60)] = 2
+    by_zone: Annotated[bool, Field(strict=True)] = True
 
 
 class PushFields(_Strict):

@@ -43,7 +43,7 @@ def judged(desk: Desk, release: Release, policy: ReleasePolicy) -> Verdict | Non
         return None
     # The line of slow answers is drawn once, from the time before the release.
     line = policy.slow_over or release.notes.get("slow_over")
-    known = evidence.collect(release, desk.now, line)
+    known = evidence.collect(release, desk.now, line, by_zone=policy.by_zone)
     notes = {**release.notes, "shifts": evidence.plain_shifts(known.shifts)}
     if known.slow_over is not None:
         notes["slow_over"] = known.slow_over

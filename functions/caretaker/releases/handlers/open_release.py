@@ -88,7 +88,7 @@ def _announced(
     """The release with its plan in words, the sample that it takes among them."""
     needs: list[str] = []
     if 0 < share < 1:
-        _, history = evidence.gather(release, now, policy.slow_over)
+        _, history = evidence.gather(release, now, policy.slow_over, by_zone=policy.by_zone)
         rules = rules_for(release, policy)
         needs = [need.words for need in announce(expected_traffic(history, rules, share), rules)]
     plan = opening.plan_words(release, policy, needs, before)
