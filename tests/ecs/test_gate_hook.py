@@ -17,6 +17,7 @@ from native_stage import FUNCTION, Release
 
 from twin.ecs import HookFault
 from twin.ecs.deployment import Deployment
+from twin.ecs.native.settings import HOOK_STAGES
 from twin.kernel.api import WORLD, Api, Call, operation
 from twin.kernel.functions import Functions, FunctionSpec
 from twin.kernel.gateway import ApiFault, Death
@@ -26,15 +27,7 @@ MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:bake:live"
 TABLE = "table"
 PRE, SHIFT, POST = "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"
 INSTALLED = (PRE, POST)
-EVERY = (
-    "PRE_SCALE_UP",
-    "POST_SCALE_UP",
-    "TEST_TRAFFIC_SHIFT",
-    "POST_TEST_TRAFFIC_SHIFT",
-    PRE,
-    SHIFT,
-    POST,
-)
+EVERY = HOOK_STAGES[1:]
 PATIENT = {"mode": "act", "gate_limit": 86_400}
 ENVIRONMENT = {
     "TABLE_NAME": TABLE,

@@ -10,18 +10,12 @@ import pytest
 from native_stage import FUNCTION, HOOK_ROLE, OPERATOR, SUCCEEDED, Release
 
 from twin.ecs import HookFault
+from twin.ecs.native.settings import HOOK_STAGES
 from twin.errors import AwsError
 from twin.kernel.functions import Functions, FunctionSpec
 
-EVERY = (
-    "PRE_SCALE_UP",
-    "POST_SCALE_UP",
-    "TEST_TRAFFIC_SHIFT",
-    "POST_TEST_TRAFFIC_SHIFT",
-    "PRE_PRODUCTION_TRAFFIC_SHIFT",
-    "PRODUCTION_TRAFFIC_SHIFT",
-    "POST_PRODUCTION_TRAFFIC_SHIFT",
-)
+EVERY = HOOK_STAGES[1:]
+"""All but RECONCILE_SERVICE, which comes only when several deployments are under way."""
 PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"]}
 
 

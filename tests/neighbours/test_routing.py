@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -32,17 +33,23 @@ routings = st.builds(Routing, weights, st.none() | st.floats(1, 604_800))
 changes = st.lists(st.tuples(st.floats(0, 5_000), routings), max_size=8)
 
 
+def changed(made: Course, later: list[tuple[float, Routing]]) -> Iterator[float]:
+    """Change the routing, each time so many seconds after the time before; the moments of the changes."""
+    now = 0.0
+    for pause, routing in later:
+        now += pause
+        made.change(routing, now)
+        yield now
+
+
 @given(routings, changes, st.floats(0, 300), st.floats(0, 5_000), st.booleans(), st.floats(0, 5_000))
 def test_shares_sum_to_1_and_are_never_negative(
     first: Routing, later: list[tuple[float, Routing]], propagation: float, session: float, renewed: bool, wait: float
 ) -> None:
     made = course(first, propagation=propagation, session=session, renewed=renewed)
     now = 0.0
-    for pause, routing in later:
-        now += pause
-        made.change(routing, now)
-        shares = made.shares(now)
-        assert math.isclose(sum(shares.values()), 1.0, abs_tol=1e-6)
+    for now in changed(made, later):
+        assert math.isclose(sum(made.shares(now).values()), 1.0, abs_tol=1e-6)
     shares = made.shares(now + wait)
     assert math.isclose(sum(shares.values()), 1.0, abs_tol=1e-6)
     assert all(share >= 0 for share in shares.values())
@@ -54,10 +61,7 @@ def test_shares_arrive_at_the_weights(
     first: Routing, later: list[tuple[float, Routing]], propagation: float, session: float, renewed: bool
 ) -> None:
     made = course(first, propagation=propagation, session=session, renewed=renewed)
-    now = 0.0
-    for pause, routing in later:
-        now += pause
-        made.change(routing, now)
+    now = max(changed(made, later), default=0.0)
     shares = made.shares(now + propagation + 40 * session + 1)
     for arn, share in made.routing.shares().items():
         assert math.isclose(shares[arn], share, abs_tol=1e-6)

@@ -17,11 +17,12 @@ from caretaker.runtime.clock import iso
 from caretaker.runtime.journal import Trigger
 
 from tests.traffic.traffic_stage import OPERATOR, START, ZONES, Stage
+from twin.kernel.gateway import Gateway
 from twin.traffic.model import Behaviour, TrafficOptions
 
 HISTORY = 190 * 60.0
 GOOD = (Behaviour(errors_5xx=0.005, errors_4xx=0.02, redirects=0.05),)
-__all__ = ["GOOD", "OPERATOR", "START", "ZONES", "Bake", "bake"]
+__all__ = ["GOOD", "OPERATOR", "START", "ZONES", "Bake", "as_operator", "bake"]
 
 
 class Bake:
@@ -95,18 +96,10 @@ class Bake:
 
 
 @contextmanager
-def bake(
-    monkeypatch: pytest.MonkeyPatch,
-    *behaviours: Behaviour,
-    per_minute: float = 3_000.0,
-    options: TrafficOptions | None = None,
-    propagation: float = 0.0,
-    seed: int = 1,
-) -> Iterator[Bake]:
-    """Within, boto3's calls of this process go to the twin. Behaviours come on top of `GOOD`."""
-    stage = Stage(seed, propagation=propagation)
-    key, secret = stage.gateway.credentials(OPERATOR)
-    region = stage.kernel.region
+def as_operator(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> Iterator[None]:
+    """Within, the product's own clients of this process call with an operator's credentials."""
+    key, secret = gateway.credentials(OPERATOR)
+    region = gateway.kernel.region
     for name, value in {
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
@@ -117,13 +110,27 @@ def bake(
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
     clients.client.cache_clear()
     try:
-        with stage.gateway.intercepted():
-            stage.run(120)  # targets are healthy
-            stage.traffic(per_minute, *GOOD, *behaviours, options=options or TrafficOptions(), history=HISTORY)
-            stage.run(60)
-            yield Bake(stage)
+        yield
     finally:
         clients.client.cache_clear()
+
+
+@contextmanager
+def bake(
+    monkeypatch: pytest.MonkeyPatch,
+    *behaviours: Behaviour,
+    per_minute: float = 3_000.0,
+    options: TrafficOptions | None = None,
+    propagation: float = 0.0,
+    seed: int = 1,
+) -> Iterator[Bake]:
+    """Within, boto3's calls of this process go to the twin. Behaviours come on top of `GOOD`."""
+    stage = Stage(seed, propagation=propagation)
+    with as_operator(monkeypatch, stage.gateway), stage.gateway.intercepted():
+        stage.run(120)  # targets are healthy
+        stage.traffic(per_minute, *GOOD, *behaviours, options=options or TrafficOptions(), history=HISTORY)
+        stage.run(60)
+        yield Bake(stage)
 
 
 def minutes_until(now: datetime, started: datetime) -> Sequence[datetime]:

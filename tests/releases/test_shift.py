@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from caretaker.aws import clients, elbv2, errors
+from caretaker.aws import elbv2, errors
 from caretaker.releases import shift
 from caretaker.releases.shift import NoHealthyTarget, WeightsChanged, WeightsNotKept
 
 from tests.neighbours.balancer_stage import Balanced, balanced, forward, path
-from tests.neighbours.stage import OPERATOR
+from tests.releases.bake_stage import OPERATOR, as_operator
 from twin.kernel.api import Call
 
 OIDC = {
@@ -54,20 +54,8 @@ class Two:
 
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
-    with balanced() as world:
-        key, secret = world.stage.gateway.credentials(OPERATOR)
-        region = world.stage.kernel.region
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-        clients.client.cache_clear()
+    with balanced() as world, as_operator(monkeypatch, world.stage.gateway):
         yield Two(world)
-    clients.client.cache_clear()
 
 
 def test_rules_and_default_rules_get_the_share_and_keep_the_rest(two: Two) -> None:
