@@ -128,6 +128,26 @@ def releases(
 
 
 @app.command()
+def garbage(
+    vpc: Annotated[str | None, typer.Option(metavar="ID", help="Of one VPC only.")] = None,
+    why: Annotated[
+        str | None, typer.Option(metavar="RESOURCE", help="Who refers to it, as a tree; ARN, name, id or a part.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every referrer.")] = False,
+    stack: Stack = "caretaker",
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Show what Express services have and left behind, who still uses what, and what is garbage. Changes nothing."""
+    from rich.console import Console
+
+    from cli.garbage import show_garbage
+    from cli.stack import Stack as Deployed
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+    show_garbage(Deployed(stack, endpoint_url), console, vpc=vpc, resource=why, as_json=as_json)
+
+
+@app.command()
 def approve(release: Id, by: By = None, stack: Stack = "caretaker", endpoint_url: Endpoint = None) -> None:
     """Let Caretaker do what a release that waits for a person has planned."""
     _answer(release, "approved", by, "", stack, endpoint_url)

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from cli.account import Account
-from cli.product import AwsFailure, Records, Table, call
+from cli.product import AwsFailure, Records, Settings, Table, call
 from twin.errors import WorldError
 
 
@@ -36,15 +36,27 @@ class Stack:
 
     def __init__(self, name: str, endpoint_url: str | None = None) -> None:
         self.name = name
+        self.endpoint_url = endpoint_url
         self._account = Account(endpoint_url)
 
     @cached_property
+    def settings(self) -> Settings:
+        """What the template tells its functions. WorldError if there is no such stack, or it is not Caretaker's."""
+        outputs = self._account.outputs(self.name)
+        missing = [name for name in ("TableName", "PolicyPath", "TopicArn") if not outputs.get(name)]
+        if missing:
+            raise WorldError(f"stack {self.name} has no output {missing[0]}: it is not Caretaker")
+        return Settings(outputs["TableName"], outputs["PolicyPath"], outputs["TopicArn"], region="")
+
+    @cached_property
+    def table(self) -> Table:
+        """The deployed table. WorldError as `settings`."""
+        return Table(self.settings.table_name, self._account.client("dynamodb"))
+
+    @property
     def records(self) -> Records:
-        """The record of releases. WorldError if there is no such stack, or it is not Caretaker's."""
-        table = self._account.outputs(self.name).get("TableName")
-        if not table:
-            raise WorldError(f"stack {self.name} has no output TableName: it is not Caretaker")
-        return Records(Table(table, self._account.client("dynamodb")))
+        """The record of releases. WorldError as `settings`."""
+        return Records(self.table)
 
     def answer(self, token: str, output: Mapping[str, Any]) -> None:
         """Answer a task token. TokenGone when its task waits no longer."""

@@ -44,6 +44,12 @@ def client(service: str) -> Any:
     return _session().create_client(service, config=config)
 
 
+def forget() -> None:
+    """Make every client anew on its next use: for a process whose credentials or endpoint change."""
+    client.cache_clear()
+    _session.cache_clear()
+
+
 @cache
 def _session() -> botocore.session.Session:
     return botocore.session.get_session()
