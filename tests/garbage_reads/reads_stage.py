@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from caretaker.aws import clients
@@ -28,6 +28,7 @@ from twin.neighbours.account import Account
 from twin.neighbours.ec2 import Ec2
 from twin.neighbours.elbv2 import Elbv2, Elbv2Options
 
+T = TypeVar("T")
 START = datetime(2026, 10, 5, 12, 0, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role"
 PUBLIC = ("subnet-pa", "subnet-pb")
@@ -35,6 +36,18 @@ PRIVATE = ("subnet-a", "subnet-b")
 CARETAKER = Caller("function", "Caretaker")
 OPERATOR = Caller("operator", "olga")
 CLUSTER = "shop"
+EVERYTHING = (
+    "rule",
+    "target_groups",
+    "listener_certificate",
+    "certificate",
+    "alarm",
+    "scaling",
+    "security_group_rules",
+    "security_group",
+    "load_balancer",
+    "load_balancer_security_group",
+)
 
 
 class Nobody:
@@ -48,8 +61,9 @@ class Stage:
     """Cluster `shop`; two default public subnets and two private ones."""
 
     def __init__(self, express: ExpressOptions | None = None) -> None:
+        self._observed = 0
         self.kernel = Kernel(START, seed=1, region="us-east-1", account="123456789012")
-        self.gateway = Gateway(self.kernel, latency=0.0)
+        self.gateway = Gateway(self.kernel)
         queues = Queues(self.kernel, self.gateway, Nobody())
         self.bus = EventBus(self.kernel, self.gateway, queues)
         self.alarms = Alarms(self.kernel, Topics(self.kernel, self.gateway), queues, self.bus)
@@ -120,14 +134,39 @@ class Stage:
 
     def record(self, *names: str) -> None:
         for name in names:
-            inventories.record(self.ledger, self.arn(name), self.now)
+            arn = self.arn(name)
+            self.within(lambda arn=arn: inventories.record(self.ledger, arn, self.now))  # type: ignore[misc]
 
-    def observe(self, name: str = "one", *, deep: bool = False) -> Observation:
+    def observe(self, name: str = "", *, deep: bool = False) -> Observation:
         """A whole observation, read part by part."""
-        observe.begin(self.store, name, self.vpc, self.now, deep=deep)
-        while (progress := observe.step(self.store, name, self.now)).more:
-            self.run(progress.seconds)
-        return observe.load(self.store, name)
+        self._observed += 1
+        name = name or f"observation {self._observed}"
+
+        def read() -> Observation:
+            observe.begin(self.store, name, self.vpc, self.now, deep=deep)
+            while (progress := observe.step(self.store, name, self.now)).more:
+                self.kernel.scheduler.sleep(progress.seconds)
+            return observe.load(self.store, name)
+
+        return self.within(read)
+
+    def within(self, act: Callable[[], T]) -> T:
+        """Do something as a process of the world, in which time passes while calls are tried again."""
+        done: list[T] = []
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                done.append(act())
+            except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+                failed.append(error)
+
+        self.kernel.scheduler.spawn(run, name="test")
+        while not done and not failed:
+            self.run(1.0)
+        if failed:
+            raise failed[0]
+        return done[0]
 
     # --- finding -----------------------------------------------------------------------------------------------------
 
