@@ -23,6 +23,7 @@ from twin.kernel.cloudwatch import CloudWatch
 from twin.kernel.gateway import ApiFault, Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.queues import Queues
+from twin.kernel.stacks import Stacks
 from twin.kernel.topics import Topics
 from twin.neighbours.account import Account
 from twin.neighbours.ec2 import Ec2
@@ -78,6 +79,8 @@ class Stage:
         self.account = Account(
             self.kernel, self.gateway, ec2=self.ec2, elbv2=self.elbv2, alarms=self.alarms, cloudwatch=cloudwatch
         )
+        self.stacks = Stacks(self.kernel, gateway=self.gateway)
+        self.gateway.register(self.stacks)
         for number, zone in enumerate("ab"):
             self.ec2.add_subnet(PUBLIC[number], f"us-east-1{zone}", public=True, default=True)
             self.ec2.add_subnet(PRIVATE[number], f"us-east-1{zone}")

@@ -137,7 +137,9 @@ def stack(arn: str, physical: str) -> Task:
 
 def _stack(sheet: Sheet, task: Task, page: Page) -> None:
     for item in page.items:
-        if item.get("PhysicalResourceId") == task.params["PhysicalResourceId"]:
+        # What a deleted stack has left behind is not the stack's any more.
+        owned = item.get("ResourceStatus") not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
+        if owned and item.get("PhysicalResourceId") == task.params["PhysicalResourceId"]:
             how = f"owns it as {item['LogicalResourceId']}"
             owner = item.get("StackId") or item.get("StackName", "")
             sheet.refer(Reference(owner, Kind.STACK, task.scopes[0], how))
