@@ -98,6 +98,7 @@ class Oracle:
             all(self.owners_let_go(p) for p in parts)
             and not any(self.blind[p.arn] for p in parts)
             and not any(self.kept(p) for p in parts)
+            and not any(p.kind is K.ALARM and p.tags is None for p in parts)
             and self.managed(r)
             and not self.works_for_others(r)
         )

@@ -131,7 +131,7 @@ def test_a_persons_rule_for_the_dead_services_host_holds_its_certificate() -> No
 
 
 def test_a_rule_that_somebody_gave_other_work_is_in_use_though_its_service_is_dead() -> None:
-    fleet, on, (web, shop) = sharers(DEAD, ALIVE)
+    fleet, _, (web, shop) = sharers(DEAD, ALIVE)
     fleet.refer(web.rule, Kind.RULE, shop.groups[0], "forwards to it", via="forward")
     assert words(fleet.judge(), web.rule) == [Word.IN_USE]
     fleet, _on, (web, shop) = sharers(DEAD, ALIVE)

@@ -184,7 +184,7 @@ class _Order:
         self._judged = judged
         self._graph = judged.graph
         self._given = judged.verdicts
-        self._units = sorted({self._unit(arn) for arn in fit})
+        self._units = dict.fromkeys(sorted({self._unit(arn) for arn in fit}))
         self._holds: dict[str, dict[str, list[Reference]]] = {unit: defaultdict(list) for unit in self._units}
         self._takes: dict[str, list[str]] = defaultdict(list)
         for arn in sorted(fit):
@@ -261,7 +261,9 @@ class _Order:
         resource = self._graph.resources[unit]
         remaining = [each for holder, refs in sorted(self._holds[unit].items()) if holder in left for each in refs]
         for each in self._loose(unit):
-            yield self._removal(resource, each)
+            holder = self._unit(self._graph.holder_of(each))
+            if holder in left or holder not in self._units:
+                yield self._removal(resource, each)
         for each in sorted(remaining):
             if each.source_kind is Kind.SECURITY_GROUP_RULE:
                 yield self._removal(resource, each)

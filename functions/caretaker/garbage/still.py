@@ -94,8 +94,7 @@ class _Look:
         there = [each for each in self._graph.referrers_of(target) if self._names(each, holder)]
         if not there:
             yield Stop(Halt.GONE, "the reference is not there any more")
-        # In garbage any rule may be revoked; in a shared thing only what is ECS's own.
-        elif holder not in self._step.after and not self._may_edit(holder, there):
+        elif not self._may_edit(holder, there):
             told = words.told(there[0], self._graph.resources)
             yield Stop(Halt.SKIP, f"{told}: it is not known to be ECS's own any more")
         elif self._step.action.endswith(":ModifyListener"):
@@ -103,7 +102,8 @@ class _Look:
 
     def _may_edit(self, holder: str, there: list[Reference]) -> bool:
         if "SecurityGroup" in self._step.action:
-            return all(is_loose(self._graph, each) for each in there)
+            # In garbage any rule may be revoked; in a shared thing only what is ECS's own.
+            return holder in self._step.after or all(is_loose(self._graph, each) for each in there)
         return editable(self._graph, holder)
 
     def _names(self, reference: Reference, holder: str) -> bool:

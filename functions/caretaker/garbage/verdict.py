@@ -121,7 +121,13 @@ class Judgement:
             return Bar(Wave.UNKNOWN, Word.UNKNOWN, standing.words)
         if resource.kind in REPORTED:
             return Bar(Wave.KEPT, Word.REPORTED, f"{standing.words}; Caretaker never deletes a {resource.kind}")
-        return self._other_work(resource) or self._doubtful(resource) or self._kept(resource)
+        # What policy keeps anyway is not read as deeply as what it lets go: no doubt about it would say more.
+        return (
+            self._other_work(resource)
+            or self._kept_by_kind(resource)
+            or self._doubtful(resource)
+            or self._kept(resource)
+        )
 
     def _in_use(self, resource: Resource) -> Word:
         return Word.SHARED if self.graph.is_shared(resource.arn) else Word.IN_USE
@@ -169,26 +175,28 @@ class Judgement:
         if resource.kind in _TAGGED and not resource.facts.get("policy") and not is_managed(resource):
             taken = f"its tag {MANAGED} is not `true`: somebody has taken it over from ECS"
             return Bar(Wave.KEPT, Word.KEPT, taken)
-        return self._kept_by_policy(resource)
+        return self._kept_by_service(resource)
 
     def _together(self, resource: Resource) -> Iterable[Resource]:
         """What would go along with it, itself first; and what a scaling policy has in place of tags of its own."""
         yield resource
-        beside = list(self.graph.parts_of.get(resource.arn, ()))
+        yield from (
+            self.graph.resources[part] for part in self.graph.parts_of.get(resource.arn, ()) if self._judged(part)
+        )
         if resource.kind is Kind.SCALING_POLICY:
-            beside += [each.target for each in self.graph.refers_to(resource.arn)]
-        for arn in beside:
-            if arn in self.graph.resources:
-                yield self.graph.resources[arn]
+            targets = (self.graph.resources.get(each.target) for each in self.graph.refers_to(resource.arn))
+            yield from (each for each in targets if each is not None and each.kind is Kind.SCALABLE_TARGET)
 
-    def _kept_by_policy(self, resource: Resource) -> Bar | None:
-        together = (resource.arn, *self.graph.parts_of.get(resource.arn, ()))
-        for owner in sorted({owner for part in together for owner in self.graph.owners_of(part)}):
-            policy = self.keep.of(owner.arn)
-            if policy.keep:
+    def _kept_by_service(self, resource: Resource) -> Bar | None:
+        for owner in self.graph.owners_of(resource.arn):
+            if self.keep.of(owner.arn).keep:
                 return Bar(Wave.KEPT, Word.KEPT, f"policy garbage.keep is set for service {short(owner.arn)}")
-            name = _POLICY.get(resource.kind)
-            if name and getattr(policy, name) != "delete":
+        return None
+
+    def _kept_by_kind(self, resource: Resource) -> Bar | None:
+        name = _POLICY.get(resource.kind)
+        for owner in self.graph.owners_of(resource.arn):
+            if name and getattr(self.keep.of(owner.arn), name) != "delete":
                 return Bar(Wave.KEPT, Word.KEPT, f"policy garbage.{name} is `keep` for service {short(owner.arn)}")
         return None
 
