@@ -20,6 +20,7 @@ from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.queues import Queues
 from twin.kernel.topics import Topics
+from twin.neighbours.account import Account
 from twin.neighbours.ec2 import Ec2
 from twin.neighbours.elbv2 import Elbv2, Elbv2Options
 from twin.traffic import model
@@ -58,6 +59,9 @@ class Stage:
         self.ecs.engine.network = self.ec2
         for api in (self.ecs, self.ec2, self.elbv2, self.cloudwatch):
             self.gateway.register(api)
+        self.account = Account(
+            self.kernel, self.gateway, ec2=self.ec2, elbv2=self.elbv2, alarms=self.alarms, cloudwatch=self.cloudwatch
+        )
         for number, zone in enumerate("ab"):
             self.ec2.add_subnet(PUBLIC[number], f"us-east-1{zone}", public=True, default=default)
             self.ec2.add_subnet(PRIVATE[number], f"us-east-1{zone}")

@@ -17,7 +17,7 @@ from twin.kernel.alarms import CloudWatchOptions
 from twin.neighbours.ec2 import Ec2Options
 from twin.neighbours.groups import AutoScalingOptions
 from twin.neighbours.targets import Elbv2Options
-from twin.rehearsal import express_spec, release_spec, traffic_spec
+from twin.rehearsal import account_spec, express_spec, release_spec, traffic_spec
 from twin.rehearsal import spec as specs
 from twin.rehearsal.durations import seconds, show
 from twin.rehearsal.loading import load_world, world_of
@@ -106,6 +106,12 @@ def test_lengths_for_people() -> None:
         ),
         (minimal(faults=[{"kind": "task_never_healthy", "service": "nope"}]), ["faults[0].service", '"nope"']),
         (minimal(faults=[{"kind": "launch_fails", "after": 5, "until": 3}]), ["faults[0].until", "3"]),
+        (minimal(own=[{"call": "ecs.CreateCluster", "name": "mine"}]), ["own[0]", "a name and the result"]),
+        (minimal(stacks=[{"name": "shop", "services": ["web"]}]), ["stacks[0].services[0]", "Express service"]),
+        (minimal(stacks=[{"name": "shop"}]), ["stacks[0]", "owns nothing"]),
+        (minimal(gateways=[{"name": "edge", "services": ["api"]}]), ["gateways[0].services[0]", '"api"']),
+        (minimal(vpcs=["second", "second"]), ["vpcs", '"second"', "2 times"]),
+        (minimal(faults=[{"kind": "role_lacks", "action": "everything"}]), ["faults[0].action", "IAM action"]),
         (minimal(actors=[{"call": "ecs.UpdateService"}]), ["actors[0]", "at or when"]),
         (minimal(actors=[{"at": "+5m", "call": "UpdateService"}]), ["actors[0].call", '"UpdateService"']),
         (minimal(events=[{"at": "+5m"}]), ["events[0]", "file or event"]),
@@ -248,6 +254,9 @@ def section(name: str) -> str:
         ("`trouble`:", [traffic_spec.TroubleSpec]),
         ("`cloudwatch`:", [traffic_spec.CloudWatchChoices]),
         ("`traffic`:", [traffic_spec.TrafficChoices]),
+        ("Stacks", [account_spec.Stack]),
+        ("Gateways", [account_spec.Gateway]),
+        ("Own things", [account_spec.Own]),
         ("Actors", [specs.Actor]),
         ("Events", [specs.EventEntry]),
         ("Expect", [specs.Expectation]),

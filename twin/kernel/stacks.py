@@ -137,6 +137,11 @@ class Stacks(Api):
             self._work.delete(self._changeable(live[0].arn), call)
         return {}
 
+    def stand(self, name: str) -> None:
+        """Let a stack be there that makes nothing."""
+        arn = self._arn(name, self._identifier())
+        self.made[arn] = Stack(name, arn, self.kernel.clock.now(), "CREATE_COMPLETE")
+
     def own(self, stack_name: str, logical_id: str, resource_type: str, physical_id: str) -> None:
         """Let a stack own a resource that is there already, as an import does."""
         stack = self._named(stack_name)

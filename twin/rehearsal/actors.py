@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twin.errors import AwsError, WorldError
@@ -11,16 +9,12 @@ from twin.kernel.api import Caller
 from twin.kernel.kernel import Entry
 from twin.rehearsal.apimodel import check_operation, check_params
 from twin.rehearsal.events import moment_of
+from twin.rehearsal.placeholders import Placeholders
 from twin.rehearsal.reading import brief, nearest
 from twin.rehearsal.spec import Actor, WorldSpec
 
 if TYPE_CHECKING:
     from twin.world import World
-
-_PLACEHOLDER = re.compile(
-    r"\{(execution|host|task|service_deployment|target_group|alternate_target_group|rule|listener|load_balancer)"
-    r"(?::([^{}]+))?\}"
-)
 
 
 def check(spec: WorldSpec, where: str) -> None:
@@ -36,6 +30,7 @@ class Actors:
     def __init__(self, world: World) -> None:
         self._world = world
         self._execution: str | None = None
+        self._placeholders = Placeholders(world, lambda: self._execution)
         self._states: dict[str, tuple[str, str]] = {}
         self._seen: dict[tuple[int, str], int] = {}
         self._waiting = [(index, actor) for index, actor in enumerate(world.spec.actors) if actor.when]
@@ -86,7 +81,7 @@ class Actors:
     # --- acting ------------------------------------------------------------------------------------------------------
     def _act(self, index: int, actor: Actor) -> None:
         world = self._world
-        params = self._filled(actor.params, f"actors[{index}].params")
+        params = self._placeholders.filled(actor.params, f"actors[{index}].params")
         text = f"{actor.name}: {actor.service}:{actor.operation}"
         caller = Caller("operator", actor.name)
         try:
@@ -95,58 +90,6 @@ class Actors:
             world.kernel.note("actor.refused", f"{text} is refused: {error.code}: {error.message}", actor=index)
         else:
             world.kernel.note("actor.acted", f"{text} {_words(params)}".rstrip(), actor=index)
-
-    def _filled(self, value: Any, field: str) -> Any:
-        if isinstance(value, dict):
-            return {name: self._filled(each, f"{field}.{name}") for name, each in value.items()}
-        if isinstance(value, list):
-            return [self._filled(each, f"{field}[{index}]") for index, each in enumerate(value)]
-        if isinstance(value, str):
-            return _PLACEHOLDER.sub(lambda match: self._looked_up(match[1], match[2] or "", field), value)
-        return value
-
-    def _looked_up(self, kind: str, name: str, field: str) -> str:
-        look: dict[str, Callable[[str], str | None]] = {
-            "execution": lambda _: self._execution,
-            "host": self._host,
-            "task": self._task,
-            "service_deployment": self._service_deployment,
-            "target_group": lambda name: self._balanced(name, "target_group"),
-            "alternate_target_group": lambda name: self._balanced(name, "alternate"),
-            "rule": lambda name: self._balanced(name, "rule"),
-            "listener": lambda name: self._balanced(name, "listener"),
-            "load_balancer": lambda name: self._balanced(name, "load_balancer"),
-        }
-        found = look[kind](name)
-        if found is None:
-            raise WorldError(f"{field}: {{{kind}{':' + name if name else ''}}} is nothing in this world at that time")
-        return found
-
-    def _host(self, name: str) -> str | None:
-        host = self._world.ecs.store.hosts_by_instance.get(name)
-        return host.arn if host else None
-
-    def _task(self, name: str) -> str | None:
-        service, _, number = name.partition(":")
-        position = int(number) if number.isdigit() else 1
-        found = [
-            task.arn
-            for each in self._world.ecs.store.services.values()
-            if each.name == service
-            for task in each.tasks.values()
-            if task.last_status == "RUNNING" and task.desired_status == "RUNNING"
-        ]
-        return found[position - 1] if 0 < position <= len(found) else None
-
-    def _service_deployment(self, name: str) -> str | None:
-        """The ARN of the newest deployment of a service."""
-        services = [one for one in self._world.ecs.store.services.values() if one.name == name and one.history]
-        return services[0].history[-1].arn if services else None
-
-    def _balanced(self, name: str, what: str) -> str | None:
-        """The ARN of one of the things that service `name` (or `cluster/name`) is reached through."""
-        found = [one for key, one in self._world.fleet.balanced.items() if name in (key, key.partition("/")[2])]
-        return getattr(found[0], what) if found else None
 
 
 def _check_states(world: World) -> None:

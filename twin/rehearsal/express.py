@@ -25,32 +25,39 @@ def families(spec: WorldSpec, service: Service) -> list[str]:
 
 
 def is_public(spec: WorldSpec) -> bool:
-    """Whether the world needs public subnets."""
-    return any(service.express is not None and service.express.public for service in spec.services)
+    """Whether the world needs public subnets in its default VPC."""
+    return bool(spec.gateways) or any(
+        service.express is not None and service.express.public for service in spec.services
+    )
 
 
 def create(call: ApiCall, service: Service, name: str, cluster: str, account: str, subnets: Sequence[str]) -> str:
     """ARN of the new service."""
+    answer = call("ecs", "CreateExpressGatewayService", **request(service, name, cluster, account, subnets))
+    return str(answer["service"]["serviceArn"])
+
+
+def request(service: Service, name: str, cluster: str, account: str, subnets: Sequence[str]) -> dict[str, Any]:
+    """The members of CreateExpressGatewayService; those that are None are left out."""
     express = service.express
     assert express is not None
     container: dict[str, Any] = {"image": service.image or f"example.com/{name.lower()}:1"}
     if express.port is not None:
         container["containerPort"] = express.port
-    answer = call(
-        "ecs",
-        "CreateExpressGatewayService",
-        serviceName=name,
-        cluster=cluster,
-        executionRoleArn=f"arn:aws:iam::{account}:role/ecsTaskExecutionRole",
-        infrastructureRoleArn=f"arn:aws:iam::{account}:role/ecsInfrastructureRoleForExpressServices",
-        primaryContainer=container,
-        cpu=_text(express.cpu),
-        memory=_text(express.memory),
-        healthCheckPath=express.health_check_path,
-        networkConfiguration={"subnets": list(subnets)},
-        scalingTarget=_scaling(express),
-    )
-    return str(answer["service"]["serviceArn"])
+    if express.log_group is not None:
+        container["awsLogsConfiguration"] = {"logGroup": express.log_group, "logStreamPrefix": "ecs"}
+    return {
+        "serviceName": name,
+        "cluster": cluster,
+        "executionRoleArn": f"arn:aws:iam::{account}:role/ecsTaskExecutionRole",
+        "infrastructureRoleArn": f"arn:aws:iam::{account}:role/{express.role}",
+        "primaryContainer": container,
+        "cpu": _text(express.cpu),
+        "memory": _text(express.memory),
+        "healthCheckPath": express.health_check_path,
+        "networkConfiguration": {"subnets": list(subnets)},
+        "scalingTarget": _scaling(express),
+    }
 
 
 def _text(number: int | None) -> str | None:

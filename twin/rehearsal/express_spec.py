@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from twin.rehearsal.fields import Seconds, Strict
+from twin.rehearsal.fields import Name, Seconds, Strict
 
 EXPRESS_FIELDS = {"name", "cluster", "count", "image", "start_seconds", "stop_seconds", "express"}
 """What a world may say of an Express service; the rest is Express Mode's to decide."""
@@ -38,6 +38,9 @@ class Express(Strict):
     metric: Literal["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"] | None = None
     target: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     public: bool = True
+    vpc: Name | None = None
+    role: Name = "ecsInfrastructureRoleForExpressServices"
+    log_group: str | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Express:

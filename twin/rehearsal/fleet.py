@@ -9,16 +9,19 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import WORLD
 from twin.rehearsal import express, releases
+from twin.rehearsal import fleet_requests as requests
+from twin.rehearsal.account import AccountBuilder, in_stacks
 from twin.rehearsal.balancers import Balanced, Balancers
 from twin.rehearsal.events import moment_of
-from twin.rehearsal.spec import CapacityProvider, Demand, Group, Service, Task, WorldSpec
+from twin.rehearsal.networks import DEFAULT_VPC, Networks
+from twin.rehearsal.spec import Demand, Group, Service, Task, WorldSpec
 
 if TYPE_CHECKING:
     from twin.world import World
@@ -33,8 +36,8 @@ class FleetBuilder:
     def __init__(self, world: World, spec: WorldSpec) -> None:
         self._world = world
         self._spec = spec
-        self._subnets: dict[str, str] = {}
-        self._public: list[str] = []
+        self._networks = Networks(world.ec2, spec)
+        self._account = AccountBuilder(world, spec)
         self._balancers: Balancers
         self._where = ""
         self.balanced: dict[str, Balanced] = {}
@@ -44,9 +47,13 @@ class FleetBuilder:
         try:
             self._build()
         except AwsError as error:
-            raise WorldError(f"{self._where}: AWS refuses it: {error.code}: {error.message}") from None
+            raise WorldError(f"{self._place}: AWS refuses it: {error.code}: {error.message}") from None
         except Unmodelled as error:
-            raise WorldError(f"{self._where}: the twin does not model this: {error}") from None
+            raise WorldError(f"{self._place}: the twin does not model this: {error}") from None
+
+    @property
+    def _place(self) -> str:
+        return self._account.where or self._where
 
     def _build(self) -> None:
         spec = self._spec
@@ -69,7 +76,9 @@ class FleetBuilder:
             self._where = f"tasks[{index}] {task.family}"
             self._task(task)
         self._maintenance()
-        self._where = "services"
+        self._account.build()
+        self._account.where, self._where = "", "services"
+        self._know_stacks()
         self._check()
 
     def _call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
@@ -79,15 +88,32 @@ class FleetBuilder:
 
     # --- hosts -------------------------------------------------------------------------------------------------------
     def _network(self) -> None:
-        for number, zone in enumerate(self._spec.zones, start=1):
-            self._subnets[zone] = f"subnet-{number:017x}"
-            self._world.ec2.add_subnet(self._subnets[zone], zone)
-        for number, zone in enumerate(self._spec.zones if express.is_public(self._spec) else (), start=1):
-            self._public.append(f"subnet-{0xF000 + number:017x}")
-            self._world.ec2.add_subnet(self._public[-1], zone, public=True, default=True)
-        vpc_id = self._world.ec2.subnets[self._subnets[self._spec.zones[0]]].vpc_id
-        self._world.ec2.add_security_group(_SECURITY_GROUP, vpc_id, "tasks")
-        self._balancers = Balancers(self._call, self._subnets, vpc_id)
+        self._networks.build()
+        self._world.ec2.add_security_group(_SECURITY_GROUP, DEFAULT_VPC, "tasks")
+        self._balancers = Balancers(self._call, self._subnets, DEFAULT_VPC)
+
+    @property
+    def _subnets(self) -> dict[str, str]:
+        return self._networks.subnets
+
+    @property
+    def vpcs(self) -> dict[str, str]:
+        """Ids of the VPCs by name."""
+        return self._networks.vpcs
+
+    @property
+    def own(self) -> dict[str, str]:
+        """What the names of the world's `own` calls stand for."""
+        return self._account.own
+
+    def subnet_named(self, name: str, *, public: bool) -> str | None:
+        """`ZONE` of the default VPC, or `VPC:ZONE`."""
+        return self._networks.named(name, public=public)
+
+    def subnets_of(self, service: Service) -> list[str]:
+        """Where an Express service is."""
+        assert service.express is not None
+        return self._networks.of(service.express.vpc, public=service.express.public)
 
     def _subnet_ids(self, zones: list[str]) -> list[str]:
         return [self._subnets[zone] for zone in zones or self._spec.zones]
@@ -113,7 +139,7 @@ class FleetBuilder:
             VPCZoneIdentifier=",".join(self._subnet_ids(list(group.zones))),
             HealthCheckGracePeriod=int(group.health_check_grace_period),
             NewInstancesProtectedFromScaleIn=group.protected_from_scale_in,
-            **_template_of(group),
+            **requests.template_of(group),
         )
         self._world.autoscaling.instance_ids[group.name] = deque(group.instances)
 
@@ -137,7 +163,9 @@ class FleetBuilder:
         found = self._call("autoscaling", "DescribeAutoScalingGroups", AutoScalingGroupNames=[group.name])
         arn = found["AutoScalingGroups"][0]["AutoScalingGroupARN"]
         name = provider.name or group.name
-        self._call("ecs", "CreateCapacityProvider", name=name, autoScalingGroupProvider=_provider_of(provider, arn))
+        self._call(
+            "ecs", "CreateCapacityProvider", name=name, autoScalingGroupProvider=requests.provider_of(provider, arn)
+        )
         yield name
 
     def _fill(self, group: Group) -> None:
@@ -181,7 +209,7 @@ class FleetBuilder:
             return
         balancers = []
         if service.load_balancer:
-            port = _balanced_port(service)
+            port = requests.balanced_port(service)
             interfaces = service.network_mode == "awsvpc"
             found = self._balancers.add(service.load_balancer, name, port, interfaces=interfaces)
             self.balanced[f"{cluster}/{name}"] = found
@@ -203,26 +231,34 @@ class FleetBuilder:
             deploymentConfiguration=self._deployment_configuration(service),
             loadBalancers=balancers or None,
             healthCheckGracePeriodSeconds=int(service.health_check_grace_period) or None if balancers else None,
-            placementConstraints=_constraints(service) or None,
-            placementStrategy=_strategies(service) or None,
-            capacityProviderStrategy=_shares(service) or None,
+            placementConstraints=requests.constraints(service) or None,
+            placementStrategy=requests.strategies(service) or None,
+            capacityProviderStrategy=requests.shares(service) or None,
             launchType=None if service.capacity_provider_strategy else "EC2",
-            availabilityZoneRebalancing=_rebalancing(service),
+            availabilityZoneRebalancing=requests.rebalancing(service),
             networkConfiguration=self._interfaces(service),
         )
         self._world.settle()
         self._protect(service, name, cluster)
 
     def _express(self, service: Service, name: str, cluster: str) -> None:
-        assert service.express is not None
-        subnets = self._public if service.express.public else list(self._subnets.values())
-        arn = express.create(self._call, service, name, cluster, self._spec.account, subnets)
+        if name in in_stacks(self._spec):
+            return
+        arn = express.create(self._call, service, name, cluster, self._spec.account, self.subnets_of(service))
         self._world.settle()
         self.balanced[f"{cluster}/{name}"] = express.balanced(self._call, arn)
 
+    def _know_stacks(self) -> None:
+        """Services that stacks have made are reached as any."""
+        for service in self._spec.services:
+            for name in sorted(in_stacks(self._spec).intersection(service.names)):
+                key = f"{self._spec.cluster_of(service)}/{name}"
+                arn = self._world.kernel.arn("ecs", f"service/{key}")
+                self.balanced[key] = express.balanced(self._call, arn)
+
     def _deployment_configuration(self, service: Service) -> dict[str, Any] | None:
         native = releases.configuration(service.release, self._world.deployment) if service.release else {}
-        return {**_percents(service), **native} or None
+        return {**requests.percents(service), **native} or None
 
     def _define(self, demand: Demand, family: str, container: str) -> None:
         self._call(
@@ -231,7 +267,7 @@ class FleetBuilder:
             family=family,
             networkMode=demand.network_mode,
             requiresCompatibilities=["EC2"],
-            containerDefinitions=[_container(demand, container)],
+            containerDefinitions=[requests.container(demand, container)],
         )
 
     def _interfaces(self, demand: Demand) -> dict[str, Any] | None:
@@ -259,7 +295,7 @@ class FleetBuilder:
     def _task(self, task: Task) -> None:
         cluster = self._spec.cluster_of(task)
         self._define(task, task.family, task.family)
-        constraints = _constraints(task)
+        constraints = requests.constraints(task)
         if task.instance:
             constraints.append({"type": "memberOf", "expression": f"ec2InstanceId == {task.instance}"})
         for start in range(0, task.count, 10):
@@ -272,7 +308,7 @@ class FleetBuilder:
                 launchType="EC2",
                 startedBy=task.started_by,
                 placementConstraints=constraints or None,
-                placementStrategy=_strategies(task) or None,
+                placementStrategy=requests.strategies(task) or None,
                 networkConfiguration=self._interfaces(task),
             )
             if answer.get("failures"):
@@ -293,106 +329,3 @@ class FleetBuilder:
                     f"services[{index}] {name}: only {healthy} of {found['desiredCount']} tasks run and are healthy in "
                     f"the fleet as given: {events[0]['message']}"
                 )
-
-
-def _template_of(group: Group) -> dict[str, Any]:
-    template = {"LaunchTemplateName": f"{group.name}-template", "Version": "$Latest"}
-    if not group.instance_types:
-        return {"LaunchTemplate": template}
-    overrides = [{"InstanceType": kind} for kind in group.instance_types]
-    policy = {"LaunchTemplate": {"LaunchTemplateSpecification": template, "Overrides": overrides}}
-    return {"MixedInstancesPolicy": policy}
-
-
-def _provider_of(provider: CapacityProvider, group_arn: str) -> dict[str, Any]:
-    scaling: dict[str, Any] = {"status": "ENABLED" if provider.managed_scaling else "DISABLED"}
-    if provider.managed_scaling:
-        scaling |= {
-            "targetCapacity": provider.target_capacity,
-            "minimumScalingStepSize": provider.minimum_step,
-            "maximumScalingStepSize": provider.maximum_step,
-            "instanceWarmupPeriod": int(provider.instance_warmup),
-        }
-    return {
-        "autoScalingGroupArn": group_arn,
-        "managedScaling": scaling,
-        "managedTerminationProtection": _switch(provider.managed_termination_protection),
-        "managedDraining": _switch(provider.managed_draining),
-    }
-
-
-def _switch(on: bool) -> str:
-    return "ENABLED" if on else "DISABLED"
-
-
-def _balanced_port(service: Service) -> int:
-    given = service.load_balancer.port if service.load_balancer else None
-    return given or (service.ports[0].container if service.ports else 80)
-
-
-def _percents(service: Service) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "minimumHealthyPercent": service.minimum_healthy_percent,
-        "maximumPercent": service.maximum_percent,
-        "deploymentCircuitBreaker": {"enable": True, "rollback": True} if service.circuit_breaker else None,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _rebalancing(service: Service) -> str | None:
-    return None if service.daemon else _switch(service.availability_zone_rebalancing)
-
-
-def _constraints(demand: Demand) -> list[dict[str, Any]]:
-    return [{"type": c.type} | ({"expression": c.expression} if c.expression else {}) for c in demand.constraints]
-
-
-def _strategies(demand: Demand) -> list[dict[str, Any]]:
-    return [{"type": s.type} | ({"field": s.field} if s.field else {}) for s in demand.strategies]
-
-
-def _shares(service: Service) -> list[dict[str, Any]]:
-    return [
-        {"capacityProvider": share.capacity_provider, "base": share.base, "weight": share.weight}
-        for share in service.capacity_provider_strategy
-    ]
-
-
-def _container(demand: Demand, name: str) -> dict[str, Any]:
-    container: dict[str, Any] = {
-        "name": name,
-        "image": demand.image or f"example.com/{name.lower()}:1",
-        "cpu": demand.cpu,
-        "memory": demand.memory,
-        "essential": True,
-        "portMappings": [_port(demand, number) for number in range(len(_ports(demand)))],
-    }
-    if demand.gpu:
-        container["resourceRequirements"] = [{"type": "GPU", "value": str(demand.gpu)}]
-    if demand.stop_timeout is not None:
-        container["stopTimeout"] = demand.stop_timeout
-    check = getattr(demand, "health_check", None)
-    if check is not None:
-        container["healthCheck"] = {
-            "command": ["CMD-SHELL", "exit 0"],
-            "interval": check.interval,
-            "timeout": 5,
-            "retries": check.retries,
-            "startPeriod": check.start_period,
-        }
-    return container
-
-
-def _ports(demand: Demand) -> list[Mapping[str, Any]]:
-    given = [{"container": p.container, "host": p.host, "protocol": p.protocol} for p in demand.ports]
-    if not given and isinstance(demand, Service) and demand.load_balancer:
-        given = [{"container": _balanced_port(demand), "host": 0, "protocol": "tcp"}]
-    return list(given)
-
-
-def _port(demand: Demand, number: int) -> dict[str, Any]:
-    port = _ports(demand)[number]
-    mapping: dict[str, Any] = {"containerPort": port["container"], "protocol": port["protocol"]}
-    if demand.network_mode == "bridge":
-        mapping["hostPort"] = port["host"]
-    return mapping

@@ -37,6 +37,7 @@ def problems(spec: WorldSpec) -> Iterator[str]:
     yield from _faults(spec)
     yield from _policy(spec)
     yield from _traffic(spec)
+    yield from _account(spec)
 
 
 def service_keys(spec: WorldSpec) -> list[str]:
@@ -139,6 +140,27 @@ def _traffic(spec: WorldSpec) -> Iterator[str]:
         yield from _backwards(field, behaviour.after, behaviour.until)
     for index, trouble in enumerate(spec.traffic.trouble):
         yield from _backwards(f"traffic.trouble[{index}]", trouble.after, trouble.until)
+
+
+def _account(spec: WorldSpec) -> Iterator[str]:
+    """VPCs, stacks, gateways, and what people made."""
+    for what, given in (("vpcs", spec.vpcs), ("stacks", spec.stacks), ("gateways", spec.gateways)):
+        yield from _twice(what, "name", [each if isinstance(each, str) else each.name for each in given])
+    yield from _twice("own", "name", [each.name for each in spec.own if each.name])
+    by_express = {name: service.express is not None for service in spec.services for name in service.names}
+    of_stacks = [name for stack in spec.stacks for name in stack.services]
+    yield from _twice("stacks", "service", of_stacks)
+    for index, stack in enumerate(spec.stacks):
+        known = [name for name, express in by_express.items() if express]
+        for place, name in enumerate(stack.services):
+            yield from _missing(f"stacks[{index}].services[{place}]", name, known, "Express service")
+    for index, gateway in enumerate(spec.gateways):
+        known = [name for name, express in by_express.items() if not express]
+        for place, name in enumerate(gateway.services):
+            yield from _missing(f"gateways[{index}].services[{place}]", name, known, "service beside Express Mode")
+    for index, service in enumerate(spec.services):
+        if service.express is not None and service.express.vpc is not None:
+            yield from _missing(f"services[{index}].express.vpc", service.express.vpc, spec.vpcs, "VPC")
 
 
 def _policy(spec: WorldSpec) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from twin.errors import WorldError
 from twin.kernel.api import Call
 from twin.kernel.clock import iso
-from twin.rehearsal import actors, bakes, laws, outcomes, release_laws
+from twin.rehearsal import account, actors, bakes, laws, outcomes, release_laws
 from twin.rehearsal import report as reports
 from twin.rehearsal.costs import cost_usd
 from twin.rehearsal.events import Planned, start_of
@@ -60,6 +60,7 @@ class Rehearsal:
         self._until = self.spec.until if until is None else until
         self.seed = self.spec.seed if seed is None else seed
         actors.check(self.spec, loaded.where)
+        account.check(self.spec, loaded.where)
         check_policy(self.spec, loaded.where)
         self.start = start_of(self._planned, self.spec)
         self.world = World(self.spec, start=self.start, seed=self.seed, template=template)

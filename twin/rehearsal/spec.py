@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from twin.rehearsal.account_spec import Gateway, Own, Stack
 from twin.rehearsal.express_spec import EXPRESS_FIELDS, Express, ExpressChoices
 from twin.rehearsal.fields import (
     Between,
@@ -39,6 +40,8 @@ Outcome = Literal[
     "promoted",
     "rolled_back",
     "inconclusive",
+    "swept",
+    "kept",
 ]
 
 
@@ -509,6 +512,7 @@ class Elbv2Choices(Strict):
     initial_needs_threshold: bool | None = None
     propagation: Seconds | None = None
     session: Seconds | None = None
+    interfaces_linger: Seconds | None = None
     cookie_renewed: bool | None = None
 
 
@@ -537,6 +541,7 @@ class WorldSpec(Strict):
     at_least: Seconds = 0.0
     cluster: Name = "fleet"
     zones: Annotated[list[Zone], Field(min_length=1, max_length=6)] = ["us-east-1a", "us-east-1b"]
+    vpcs: Annotated[list[Name], Field(max_length=20)] = []
     groups: list[Group]
     services: list[Service] = []
     tasks: list[Task] = []
@@ -546,6 +551,9 @@ class WorldSpec(Strict):
     policy: PolicyDocuments = PolicyDocuments()
     options: Options = Options()
     faults: list[Fault] = []
+    stacks: list[Stack] = []
+    gateways: list[Gateway] = []
+    own: list[Own] = []
     actors: list[Actor] = []
     events: list[EventEntry] = []
     expect: Annotated[list[ExpectationOrWord] | None, BeforeValidator(_expectations)] = None

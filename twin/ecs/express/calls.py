@@ -48,30 +48,9 @@ class Calls:
 
     def __call__(self, api: str, operation: str, job: Job, **params: Any) -> dict[str, Any]:
         self._require_role(api, operation, job)
-        if self._recorded(api, operation):
-            return self._answer(operation)
         given = {name: value for name, value in params.items() if value is not None}
         answer: dict[str, Any] = self._engine.gateway.call(api, operation, given, AWS_ECS, cause=job.cause)
         return answer
-
-    def _recorded(self, api: str, operation: str) -> bool:
-        """Services that the twin is only now getting: what they would make is recorded with its ARN alone."""
-        known = self._engine.gateway._apis.get(api, {})
-        return operation not in known and (
-            api in ("acm", "logs", "application-autoscaling") or "Certificates" in operation
-        )
-
-    def _answer(self, operation: str) -> dict[str, Any]:
-        uuid = "-".join(self.hex(digits) for digits in (8, 4, 4, 4, 12))
-        answers: dict[str, dict[str, Any]] = {
-            "RequestCertificate": {"CertificateArn": self.arn("acm", f"certificate/{uuid}")},
-            "RegisterScalableTarget": {
-                "ScalableTargetARN": self.arn("application-autoscaling", f"scalable-target/{self.hex(32)}")
-            },
-            "PutScalingPolicy": {"PolicyARN": self.arn("autoscaling", f"scalingPolicy:{uuid}"), "Alarms": []},
-            "DescribeListenerCertificates": {"Certificates": []},
-        }
-        return answers.get(operation, {})
 
     def on_tagged(self, arn: str, api: str, operation: str, job: Job, **params: Any) -> dict[str, Any]:
         """A call that the role may make only while the resource has the tag of what ECS manages."""

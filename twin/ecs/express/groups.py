@@ -11,15 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twin.ecs.express.calls import Calls, Job
-from twin.ecs.express.model import TAGS, Ingress, Managed, SharedBalancer, group_id
+from twin.ecs.express.model import TAG_LIST, Ingress, Managed, SharedBalancer, group_id
 from twin.errors import AwsError
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
 
-_SPECIFICATION = [
-    {"ResourceType": "security-group", "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]}
-]
+_SPECIFICATION = [{"ResourceType": "security-group", "Tags": TAG_LIST}]
 _WORLD = [{"CidrIp": "0.0.0.0/0"}]
 _ALL = [{"IpProtocol": "-1", "IpRanges": _WORLD}]
 Permissions = list[dict[str, Any]]

@@ -19,6 +19,7 @@ Status = Literal["PROVISIONING", "ACTIVE", "DEPROVISIONING", "DELETED", "FAILED"
 Scheme = Literal["internet-facing", "internal"]
 TAGS = {"AmazonECSManaged": "true"}
 """The tag by which AWS's policy lets the infrastructure role change and delete a resource."""
+TAG_LIST = [{"Key": key, "Value": value} for key, value in TAGS.items()]
 
 
 @dataclass(eq=False)

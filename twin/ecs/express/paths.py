@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twin.ecs.express.calls import Calls, Job
-from twin.ecs.express.model import TAGS, Ingress, Managed, SharedBalancer
+from twin.ecs.express.model import TAG_LIST, Ingress, Managed, SharedBalancer
 from twin.ecs.express.requests import main_container
 from twin.ecs.model import TaskDefinition
 from twin.errors import AwsError
@@ -17,7 +17,6 @@ from twin.errors import AwsError
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
 
-ELB_TAGS = [{"Key": key, "Value": value} for key, value in TAGS.items()]
 _NOTHING = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"}}
 
 
@@ -38,7 +37,7 @@ class Paths:
             Scheme=balancer.scheme,
             Subnets=subnets,
             SecurityGroups=groups,
-            Tags=ELB_TAGS,
+            Tags=TAG_LIST,
         )["LoadBalancers"][0]
         balancer.load_balancer.arn = made["LoadBalancerArn"]
         balancer.load_balancer.facts |= {"subnetIds": subnets, "securityGroupIds": groups}
@@ -54,7 +53,7 @@ class Paths:
             Port=443,
             Certificates=[{"CertificateArn": certificate.arn}],
             DefaultActions=[_NOTHING],
-            Tags=ELB_TAGS,
+            Tags=TAG_LIST,
         )["Listeners"][0]
         balancer.listener.arn = made["ListenerArn"]
 
@@ -68,7 +67,7 @@ class Paths:
             job,
             DomainName=express.endpoint,
             ValidationMethod="DNS",
-            Tags=ELB_TAGS,
+            Tags=TAG_LIST,
         )["CertificateArn"]
 
     def add_certificate(self, ingress: Ingress, job: Job) -> None:
@@ -115,7 +114,7 @@ class Paths:
             VpcId=ingress.balancer.vpc_id,
             TargetType="ip",
             HealthCheckPath=managed.facts["healthCheckPath"],
-            Tags=ELB_TAGS,
+            Tags=TAG_LIST,
         )["TargetGroups"][0]
         managed.arn = made["TargetGroupArn"]
 
@@ -140,7 +139,7 @@ class Paths:
             Priority=priority,
             Conditions=[{"Field": "host-header", "HostHeaderConfig": {"Values": [job.express.endpoint]}}],
             Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}],
-            Tags=ELB_TAGS,
+            Tags=TAG_LIST,
         )["Rules"][0]
         ingress.rule.arn = made["RuleArn"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.ecs.express.alarm import alarm
 from twin.ecs.express.calls import Calls, Job
-from twin.ecs.express.model import TAGS, Managed, Scaling
+from twin.ecs.express.model import TAG_LIST, TAGS, Managed, Scaling
 from twin.ecs.model import Service
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Scalings:
         groups = [str(group.arn) for group in express.target_groups]
         how = self._engine.options.express.alarm
         members = alarm(name, str(express.balancer.load_balancer.arn), groups, how)
-        self._calls("cloudwatch", "PutMetricAlarm", job, **members)
+        self._calls("cloudwatch", "PutMetricAlarm", job, **members, Tags=TAG_LIST)
         express.alarm.arn = self._calls.arn("cloudwatch", f"alarm:{name}")
 
     def delete_alarm(self, managed: Managed, job: Job) -> None:

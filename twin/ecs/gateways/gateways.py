@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twin.ecs.express.model import TAGS
+from twin.ecs.express.model import TAG_LIST
 from twin.ecs.gateways.model import Balancer, Gateway, Route
 from twin.ecs.model import Service
 from twin.errors import Unmodelled
@@ -19,7 +19,6 @@ from twin.kernel.api import AWS_ECS
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
 
-_TAGS = [{"Key": key, "Value": value} for key, value in TAGS.items()]
 _NOTHING = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"}}
 _WORLD = [{"CidrIp": "0.0.0.0/0"}]
 
@@ -50,7 +49,7 @@ class Gateways:
         engine = self._engine
         balancer = gateway.balancers[0] if gateway.balancers else self._balancer(gateway)
         host = f"{service.name[:2].lower()}-{self.hex(32)}.ecs.{engine.kernel.region}.on.aws"
-        certificate = self._call("acm", "RequestCertificate", DomainName=host, ValidationMethod="DNS", Tags=_TAGS)
+        certificate = self._call("acm", "RequestCertificate", DomainName=host, ValidationMethod="DNS", Tags=TAG_LIST)
         arn = str(certificate["CertificateArn"])
         self._listener(balancer, arn)
         groups = tuple(self._target_group(gateway) for _ in range(2))
@@ -81,7 +80,7 @@ class Gateways:
             GroupName=f"ecs-express-gateway-alb-sg-{self.hex(8)}",
             Description="Security group for ECS gateway",
             VpcId=vpc_id,
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": _TAGS}],
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": TAG_LIST}],
         )["GroupId"]
         permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": _WORLD}
         self._call("ec2", "AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=[permission])
@@ -93,7 +92,7 @@ class Gateways:
             Scheme=gateway.scheme,
             Subnets=subnets,
             SecurityGroups=[group],
-            Tags=_TAGS,
+            Tags=TAG_LIST,
         )["LoadBalancers"][0]
         protection = str(gateway.deletion_protection).lower()
         attributes = [{"Key": "deletion_protection.enabled", "Value": protection}]
@@ -129,7 +128,7 @@ class Gateways:
             Port=443,
             Certificates=certificates,
             DefaultActions=[_NOTHING],
-            Tags=_TAGS,
+            Tags=TAG_LIST,
         )["Listeners"][0]
         balancer.listener = made["ListenerArn"]
 
@@ -142,7 +141,7 @@ class Gateways:
             Port=80,
             VpcId=self._vpc(self._subnets(gateway)),
             TargetType="ip",
-            Tags=_TAGS,
+            Tags=TAG_LIST,
         )["TargetGroups"][0]
         return str(made["TargetGroupArn"])
 
@@ -155,7 +154,7 @@ class Gateways:
             Priority=priority,
             Conditions=[{"Field": "host-header", "HostHeaderConfig": {"Values": [host]}}],
             Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}],
-            Tags=_TAGS,
+            Tags=TAG_LIST,
         )["Rules"][0]
         return str(made["RuleArn"])
 

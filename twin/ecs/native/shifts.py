@@ -49,8 +49,10 @@ class Shifts:
         return any((item.get("advancedConfiguration") or {}).get(member) for item in revision.load_balancers)
 
     def _pairs(self, green: Revision, blue: Revision | None) -> list[tuple[Mapping[str, Any], str, str]]:
-        """For each load balancer the target group of `green`, and the other one."""
+        """For each load balancer the target group of `green`, and the other one: that of `blue`, but for a service that
+        has moved to another rule, which `blue` has nothing to do with."""
         mine, theirs = revisions.groups(green), revisions.groups(blue) if blue is not None else []
+        before = {_production(balancer) for balancer in blue.load_balancers} if blue is not None else set()
         pairs: list[tuple[Mapping[str, Any], str, str]] = []
         for number, balancer in enumerate(green.load_balancers):
             both = [
@@ -58,7 +60,8 @@ class Shifts:
                 (balancer.get("advancedConfiguration") or {})["alternateTargetGroupArn"],
             ]
             other = next((group for group in both if group != mine[number]), both[0])
-            pairs.append((balancer, mine[number], theirs[number] if number < len(theirs) else other))
+            stays = number < len(theirs) and _production(balancer) in before
+            pairs.append((balancer, mine[number], theirs[number] if stays else other))
         return pairs
 
     def _write(self, rule_arn: str, groups: Mapping[str, int], cause: Call | None) -> None:
@@ -71,6 +74,11 @@ class Shifts:
             call("elbv2", "ModifyListener", request, AWS_ECS, cause=cause)
         else:
             call("elbv2", "ModifyRule", {"RuleArn": rule_arn, "Actions": actions}, AWS_ECS, cause=cause)
+
+
+def _production(balancer: Mapping[str, Any]) -> str | None:
+    rule: str | None = (balancer.get("advancedConfiguration") or {}).get("productionListenerRule")
+    return rule
 
 
 def forwarding(actions: list[Action], groups: Mapping[str, int]) -> list[Action]:
