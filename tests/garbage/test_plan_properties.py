@@ -156,7 +156,7 @@ def otherwise(value: Any) -> Any:
 def test_each_step_is_proven_by_its_record_alone_and_no_part_of_it_can_be_changed(fleet, data) -> None:  # type: ignore[no-untyped-def]
     first, second = fleet.judge_twice(KEEP_NOTHING)
     steps = plan(first, second, APART, 1000).steps
-    for step in steps:
+    for step in data.draw(st.permutations(steps))[:4]:
         record = json.loads(json.dumps(proof.prove(step, first, second, APART).plain()))
         assert check(record) == [], step.action
         assert proof.read(record).plain() == record
