@@ -59,10 +59,15 @@ class Nobody:
 
 
 class Stage:
-    """Cluster `shop`; two default public subnets and two private ones."""
+    """Cluster `shop`; two default public subnets and two private ones.
+
+    Attributes:
+        notes: what tests want to find again.
+    """
 
     def __init__(self, express: ExpressOptions | None = None) -> None:
         self._observed = 0
+        self.notes: dict[str, dict[str, str]] = {}
         self.kernel = Kernel(START, seed=1, region="us-east-1", account="123456789012")
         self.gateway = Gateway(self.kernel)
         queues = Queues(self.kernel, self.gateway, Nobody())
