@@ -162,6 +162,14 @@ def one(release: Release, looks: Sequence[Look]) -> RenderableType:
     return Group(*lines)
 
 
+def _decision(release: Release) -> str:
+    """The last decision, and about which share it was."""
+    if not release.decision:
+        return ""
+    made_at = f" at {100 * release.decision_weight:.3g} %" if release.decision_weight else ""
+    return f"{release.decision}{made_at}: {release.decision_reason}"
+
+
 def _facts(release: Release) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     rows = [
@@ -172,7 +180,7 @@ def _facts(release: Release) -> RenderableType:
         ("because", release.trigger.text),
         ("opened", _moment(release.opened)),
         ("ended", _moment(release.ended) if release.ended else ""),
-        ("decision", f"{release.decision}: {release.decision_reason}" if release.decision else ""),
+        ("decision", _decision(release)),
     ]
     for name, value in rows:
         if value:

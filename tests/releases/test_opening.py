@@ -106,3 +106,20 @@ def test_a_plan_says_what_it_takes_and_that_the_revision_was_turned_down_before(
     asked = question_of(replace(release, notes={"plan": plan}), "5xx", NOW)
     assert f"caretaker approve {release.id}" in asked["text"]
     assert "980 requests" in asked["text"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "percent", "gated"),
+    [
+        ("BLUE_GREEN", 100.0, 1),
+        ("CANARY", 5.0, 2),
+        ("LINEAR", 50.0, 2),
+        ("LINEAR", 30.0, 4),
+        ("LINEAR", 10.0, 10),
+        ("LINEAR", 3.0, 34),
+    ],
+)
+def test_each_share_that_the_gate_decides_about_is_a_phase(strategy: str, percent: float, gated: int) -> None:
+    found = replace(FOUND, strategy=strategy, first_share=percent / 100)
+    assert opening.phases_of(found, "gate") == gated
+    assert opening.phases_of(found, "watch") == min(gated, 2)
