@@ -15,11 +15,14 @@ from typing import Any
 from twin.errors import WorldError
 from twin.kernel.api import Call
 from twin.kernel.clock import iso
-from twin.rehearsal import account, actors, bakes, laws, outcomes, release_laws
+from twin.rehearsal import account, actors, bakes, garbage_laws, laws, outcomes, release_laws
 from twin.rehearsal import report as reports
 from twin.rehearsal.costs import cost_usd
 from twin.rehearsal.events import Planned, start_of
 from twin.rehearsal.evidence import Evidence
+from twin.rehearsal.garbage_laws import GarbageEvidence
+from twin.rehearsal.garbage_observer import GarbageObserver
+from twin.rehearsal.garbage_records import SweepRecords
 from twin.rehearsal.loading import LoadedWorld
 from twin.rehearsal.observer import Observer
 from twin.rehearsal.policies import budgets, check_policy
@@ -68,6 +71,7 @@ class Rehearsal:
         self.warnings: list[str] = []
         self.observer: Observer
         self.releases: ReleaseObserver
+        self.garbage: GarbageObserver
         self._stack = ExitStack()
 
     def __enter__(self) -> Rehearsal:
@@ -75,6 +79,7 @@ class Rehearsal:
             self._stack.enter_context(self.world)
             self.observer = Observer(self.world, budgets(self.spec))
             self.releases = ReleaseObserver(self.world)
+            self.garbage = GarbageObserver(self.world)
             actors.Actors(self.world)
             self._plan_events()
         except WorldError as error:
@@ -140,6 +145,7 @@ class Rehearsal:
         calls = self.observer.calls
         baked = bakes.bakes(world, self.releases.exposures.seen, self.releases.looked)
         judged = [*laws.judge(evidence), *release_laws.judge(self._release_evidence(baked, calls))]
+        judged += garbage_laws.judge(self._garbage_evidence())
         dead_letters = self._dead_letters()
         releases = bakes.shown(baked)
         unexpected = outcomes.unexpected(self.spec.expect, outcomes.pieces(evidence.works, releases), dead_letters)
@@ -174,6 +180,11 @@ class Rehearsal:
     def _release_evidence(self, baked: Sequence[bakes.Bake], calls: Sequence[Call]) -> ReleaseEvidence:
         seen = self.releases
         return ReleaseEvidence(baked, calls, seen.ends, seen.turns, seen.moves, seen.written_by_others())
+
+    def _garbage_evidence(self) -> GarbageEvidence:
+        seen, records = self.garbage, SweepRecords(self.world)
+        acts = [act for sweep in records.ids for act in records.acts(sweep)]
+        return GarbageEvidence(seen.takings, seen.strange, acts, records.last_outcomes(), seen.truth.garbage())
 
     def _verdict(self, judged: Sequence[reports.Law], unexpected: list[str], unfinished: list[str]) -> reports.Verdict:
         if any(law.held is False for law in judged if law.name != "every_outcome" or not unfinished):
