@@ -307,6 +307,7 @@ def _translate(body: dict[str, Any], values: dict[str, Any], region: str) -> dic
     to_py27_compatible_template(body, values)  # keeps the logical ids of versions the same as on AWS
     translator = Translator(None, Parser(), boto_session=SimpleNamespace(region_name=region))
     translated = translator.translate(body, values, get_managed_policy_map=lambda: dict(MANAGED_POLICY_NAMES))
+    translator.metrics.publish()  # to nowhere; kept, they complain on standard error when the next world is built
     undone: dict[str, Any] = undo_mark_unicode_str_in_template(translated)
     return undone
 
