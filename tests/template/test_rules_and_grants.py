@@ -30,7 +30,7 @@ ANYWHERE = re.compile(
     r"|ecs:(ListServices|(List|Describe)Gateway\w*)"
     r"|acm:ListCertificates|route53:ListHostedZones|events:ListEventBuses|scheduler:ListSchedules"
     r"|states:SendTask(Success|Failure)"
-    r"|cloudwatch:GetMetricData"
+    r"|cloudwatch:(GetMetricData|DescribeAlarms)"
     r"|ec2:CreateFleet"
 )
 Statement = dict[str, Any]

@@ -111,6 +111,8 @@ def suspects(sheet: Sheet) -> dict[str, Kind]:
         left[arn] = left.get(arn, True) and lets_go
         kinds[arn] = claim.kind
     found = {arn: kinds[arn] for arn, alone in left.items() if alone and kinds[arn] not in _REPORTED}
+    # ECS's inventory does not name the alarms of a target tracking policy, which stand and fall with it.
+    found |= {alarm: Kind.ALARM for alarm, policy in sheet.tracking.items() if policy in found}
     if not sheet.deep:
         found = {arn: kind for arn, kind in found.items() if kind not in (Kind.TASK_DEFINITION, Kind.CLUSTER)}
     return found

@@ -11,6 +11,7 @@ from caretaker.garbage.standing import short
 from caretaker.runtime.policy import GarbagePolicy, SweepMode
 
 RANK: Mapping[SweepMode, int] = {"observe": 0, "approve": 1, "act": 2}
+# What loses data or is never deleted does not decide whether a sweep got to its end.
 _BY_POLICY = frozenset({Kind.LOG_GROUP, Kind.TASK_DEFINITION, Kind.CLUSTER, Kind.ROLE, Kind.REPOSITORY})
 
 
@@ -70,9 +71,9 @@ def _left(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[s
 
 
 def _at_rest(verdict: Verdict) -> bool:
-    if verdict.word in (Word.SHARED, Word.REPORTED):
-        return True
-    return verdict.word is Word.KEPT and verdict.resource.kind in _BY_POLICY
+    if verdict.word is Word.GARBAGE:
+        return False
+    return verdict.word in (Word.SHARED, Word.REPORTED) or verdict.resource.kind in _BY_POLICY
 
 
 def _told(verdict: Verdict, reason: str) -> str:
