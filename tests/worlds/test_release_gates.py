@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import pytest
-from rehearsals import WORLDS
+from rehearsals import ran
 
-from twin.rehearsal.events import from_world
-from twin.rehearsal.loading import load_world
-from twin.rehearsal.rehearsal import Rehearsal
 from twin.rehearsal.report import Report
 
 PRE, SHIFT, POST = "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"
@@ -54,33 +50,21 @@ class Run:
         return [one.status for one in self.told if one.stage == stage]
 
 
-@lru_cache(maxsize=8)
 def run(name: str) -> Run:
-    loaded = load_world(WORLDS / f"release_gate_{name}.yaml")
-    with Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where)) as rehearsal:
-        rehearsal.run()
-        world = rehearsal.world
-        start = world.kernel.clock.start
-        told, weights, status, decided = [], [], "", 0.0
-        for entry in world.kernel.timeline:
-            at = (entry.at - start).total_seconds()
-            if entry.kind == "release.hook":
-                told.append(Told(at, entry.data["stage"], entry.data["status"], entry.data["rollback"]))
-            if entry.kind == "release.weights" and "production" in entry.data:
-                weights.append((at, entry.data["production"]))
-            if entry.kind == "state.entered" and entry.data["state"] == "Roll back":
-                decided = decided or at
-            if entry.kind == "release.status":
-                status = entry.data["status"]
-        return Run(
-            report=rehearsal.report(0.0),
-            told=tuple(told),
-            weights=tuple(weights),
-            status=status,
-            decided=decided,
-            messages=tuple(message.body for message in world.topics.messages),
-            started=len([one for one in world.machines.executions if one.machine == "BakeRelease"]),
-        )
+    world = ran(f"release_gate_{name}")
+    told, weights, status, decided = [], [], "", 0.0
+    for entry in world.entries:
+        at = (entry.at - world.start).total_seconds()
+        if entry.kind == "release.hook":
+            told.append(Told(at, entry.data["stage"], entry.data["status"], entry.data["rollback"]))
+        if entry.kind == "release.weights" and "production" in entry.data:
+            weights.append((at, entry.data["production"]))
+        if entry.kind == "state.entered" and entry.data["state"] == "Roll back":
+            decided = decided or at
+        if entry.kind == "release.status":
+            status = entry.data["status"]
+    started = [one for one in world.report.executions if one.machine == "BakeRelease"]
+    return Run(world.report, tuple(told), tuple(weights), status, decided, world.messages, len(started))
 
 
 def test_a_bad_revision_never_gets_past_the_first_step() -> None:
@@ -113,7 +97,6 @@ def test_a_rollback_by_somebody_is_let_through_and_starts_nothing() -> None:
     assert [one.outcome for one in back.report.executions if one.outcome != "ignored"] == ["rolled_back"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "steps"), [("good", [5, 100]), ("linear", [25, 50, 75, 100]), ("calls", [5, 100]), ("extended", [5, 100])]
 )
@@ -131,7 +114,6 @@ def test_a_good_revision_waits_for_evidence_and_goes(name: str, steps: list[floa
     assert [one.outcome for one in good.report.executions if one.outcome != "ignored"] == ["promoted"]
 
 
-@pytest.mark.long
 def test_each_step_is_judged_on_its_own_minutes() -> None:
     """What was seen at 25 % opens no later step: each is held for a bake of its own, the last one too."""
     linear = run("linear")
@@ -144,14 +126,12 @@ def test_each_step_is_judged_on_its_own_minutes() -> None:
     assert post[-1].at - begun[-1] >= 10 * 60
 
 
-@pytest.mark.long
 def test_doubt_goes_back_where_policy_says_so() -> None:
     doubt = run("doubt")
     assert doubt.report.verdict == "ok", doubt.report.unexpected
     assert (doubt.steps(), doubt.status) == ([5, 0], "ROLLBACK_SUCCESSFUL")
 
 
-@pytest.mark.long
 def test_trouble_holds_the_deployment_until_it_is_over() -> None:
     trouble = run("trouble")
     assert trouble.report.verdict == "ok", trouble.report.unexpected
@@ -160,7 +140,6 @@ def test_trouble_holds_the_deployment_until_it_is_over() -> None:
     assert trouble.steps() == [5, 100]
 
 
-@pytest.mark.long
 def test_trouble_without_end_ends_by_policy_at_the_limit_and_promotes_nothing() -> None:
     limit = run("limit")
     assert limit.report.verdict == "ok", limit.report.unexpected
@@ -170,7 +149,6 @@ def test_trouble_without_end_ends_by_policy_at_the_limit_and_promotes_nothing() 
     assert asked[-1].at - asked[0].at == pytest.approx(600, abs=60)
 
 
-@pytest.mark.long
 def test_too_little_traffic_is_told_with_the_missing_sample_and_promotes_nothing() -> None:
     little = run("little")
     assert little.report.verdict == "ok", little.report.unexpected
@@ -180,7 +158,6 @@ def test_too_little_traffic_is_told_with_the_missing_sample_and_promotes_nothing
     assert "no verdict yet" in little.messages[0] or "cannot be told" in little.messages[0]
 
 
-@pytest.mark.long
 def test_under_observe_nobody_is_held_up() -> None:
     observed = run("observe")
     assert observed.report.verdict == "ok", observed.report.unexpected
