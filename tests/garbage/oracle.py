@@ -77,6 +77,8 @@ class Oracle:
         if r.kind in _SHOWN_BY.get(operation, ()):
             return True
         if operation in _SHOWN_BY or not operation.startswith("ecs:"):
+            if self.home(r.arn) != r.arn:
+                return False  # Application Auto Scaling's own alarm
             return r.arn == scope or self.lies_in(r, operation, scope)
         return True
 
@@ -98,7 +100,6 @@ class Oracle:
             all(self.owners_let_go(p) for p in parts)
             and not any(self.blind[p.arn] for p in parts)
             and not any(self.kept(p) for p in parts)
-            and not any(p.kind is K.ALARM and p.tags is None for p in parts)
             and self.managed(r)
             and not self.works_for_others(r)
         )

@@ -127,7 +127,7 @@ def test_a_persons_rule_for_the_dead_services_host_holds_its_certificate() -> No
     fleet.rule(on, hosts=f"www.example.com {fleet.resources[web.certificate].facts['names']}")
     judged = fleet.judge()
     assert words(judged, web.certificate) == [Word.IN_USE]
-    assert "its host header names a domain of it" in reason(judged, web.certificate)
+    assert "asks in its host header for a domain of it" in reason(judged, web.certificate)
 
 
 def test_a_rule_that_somebody_gave_other_work_is_in_use_though_its_service_is_dead() -> None:

@@ -230,13 +230,16 @@ class _Walk:
 
     def _reading(self, resource: Resource) -> Iterator[str]:
         """Every needed reading is there and whole; and tags and protection were read."""
-        if resource.kind in TAGS and resource.tags is None and resource.facts.get("default") != "true":
+        is_part = self._whole(resource.arn) != resource.arn
+        if resource.kind in TAGS and resource.tags is None and not is_part:
             yield f"{resource.arn}: its tags were not read"
         if resource.kind is Kind.LOAD_BALANCER and resource.facts.get("protected") != "false":
             yield f"{resource.arn}: nothing says that it is not protected"
         if resource.facts.get("default") == "true" and resource.kind is Kind.RULE:
             return
         for need in NEEDS.get(resource.kind, ()):
+            if is_part and need.scope is Scope.ITSELF:
+                continue
             scopes = [s for s in self._scopes(need, resource) if not need.after or self._items(need.after, s)]
             for scope in scopes:
                 made = [r for r in self._seen.readings if r.operation == need.operation and r.scope == scope]
@@ -325,7 +328,7 @@ class _Walk:
             elif rule and each.facts.get("listener") == arn:
                 yield Reference(each.arn, each.kind, arn, "is a rule of it")
             elif rule and there.kind is Kind.CERTIFICATE and self._asks_for(each, there):
-                yield Reference(each.arn, each.kind, arn, "its host header names a domain of it")
+                yield Reference(each.arn, each.kind, arn, "asks in its host header for a domain of it")
             elif there.kind is Kind.SCALABLE_TARGET and _same_scaling(each, there) and each.arn != arn:
                 yield Reference(each.arn, each.kind, arn, "is on it")
         if there.kind is Kind.LISTENER:

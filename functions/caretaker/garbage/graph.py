@@ -192,7 +192,7 @@ class Graph:
             for rule in self.rules_of.get(listener, ()):
                 hosts = _words(self.resources[rule], "hosts")
                 for arn in sorted({arn for name, arn in names if any(_same_host(host, name) for host in hosts)}):
-                    yield Reference(rule, Kind.RULE, arn, "its host header names a domain of it")
+                    yield Reference(rule, Kind.RULE, arn, "asks in its host header for a domain of it")
 
     def _of(self, kind: Kind) -> list[Resource]:
         return [each for each in self.resources.values() if each.kind is kind]

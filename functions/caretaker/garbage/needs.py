@@ -234,6 +234,9 @@ class Readings:
         if key not in self._common:
             common = (need for need in needs if need.scope in _COMMON)
             self._common[key] = tuple(doubt for need in common for doubt in self.lacking(need, resource))
+        if self._graph.whole_of(resource.arn) != resource.arn:
+            # Application Auto Scaling made the alarm and deletes it: no stack owns it, and its tags are nobody's duty.
+            return self._common[key]
         own = tuple(doubt for need in needs if need.scope not in _COMMON for doubt in self.lacking(need, resource))
         own += tuple(self._untold(resource))
         return own + self._common[key] if own else self._common[key]

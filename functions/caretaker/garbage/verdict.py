@@ -258,7 +258,7 @@ class Judgement:
         left = self._owners.standing(resource.arn).words
         if referrers:
             told = words.several([words.told(each, self.graph.resources) for each in referrers])
-            return Word.GARBAGE, f"{left}; only what is garbage too refers to it, or can be removed from it: {told}"
+            return Word.GARBAGE, f"{left}; only garbage refers to it, or what can be removed: {told}"
         return Word.GARBAGE, f"{left}; nobody refers to it"
 
     def _held(self, resource: Resource, bar: Bar | None, holding: tuple[Reference, ...]) -> tuple[Word, str]:

@@ -10,26 +10,30 @@ _MOST = 3
 _RETRY = "the next observation reads it again"
 
 
-def named(arn: str, resources: Mapping[str, Resource]) -> str:
-    """A resource's kind and name, or what is known of it."""
-    resource = resources.get(arn)
-    if resource is None:
-        return short(arn)
-    return f"{resource.kind} {resource.name or short(arn)}"
-
-
 def short(arn: str) -> str:
     """The part of an ARN that tells resources of one account and Region apart; other ids as they are."""
     return arn.split(":", 5)[5] if arn.startswith("arn:") and arn.count(":") >= 5 else arn
 
 
+def named(arn: str, resources: Mapping[str, Resource]) -> str:
+    """A resource's kind and name, or what is known of it."""
+    resource = resources.get(arn)
+    return _labelled(resource.kind, resource.name or short(arn)) if resource else short(arn)
+
+
 def told(reference: Reference, resources: Mapping[str, Resource]) -> str:
     """Who refers, and how."""
     resource = resources.get(reference.source)
-    who = f"{reference.source_kind} {(resource.name if resource else '') or short(reference.source)}"
+    name = (resource.name if resource else "") or short(reference.source)
+    who = _labelled(reference.source_kind, name)
     if reference.part_of:
         who += f" (of {named(reference.part_of, resources)})"
-    return f"{who} {reference.how}"
+    return f"{who} {reference.how.removeprefix(f'{name} ')}"
+
+
+def _labelled(kind: Kind, name: str) -> str:
+    """`listener rule 7`, where the name is `rule 7` already."""
+    return f"{kind} {name.removeprefix(kind.value.rpartition(' ')[2] + ' ')}"
 
 
 def several(items: Sequence[str]) -> str:
