@@ -382,9 +382,21 @@ def _log_group(member: str) -> Derive:
     return derive
 
 
+def _stack(params: Params, names: Names) -> Iterable[Ask]:
+    """The stack by name or id. By a resource's physical id any stack may be the one: a grant on all covers that."""
+    return [Ask(names.named("cloudformation", "stack", f"{params.get('StackName', '*')}/*"))]
+
+
+def _hosted_zone(params: Params, _names: Names) -> Iterable[Ask]:
+    return [Ask(f"arn:aws:route53:::hostedzone/{str(params['HostedZoneId']).rpartition('/')[2]}")]
+
+
 def _scalable_target(params: Params, names: Names) -> Iterable[Ask]:
     """The target's ARN, which is not in most requests: policies that name one are not matched."""
-    return [Ask(params.get("ResourceARN") or names.arn("application-autoscaling", "scalable-target/*"))]
+    arn = params.get("ResourceARN") or names.arn("application-autoscaling", "scalable-target/*")
+    known = {"service-namespace": "ServiceNamespace", "scalable-dimension": "ScalableDimension"}
+    keys = {f"application-autoscaling:{key}": (params[member],) for key, member in known.items() if params.get(member)}
+    return [Ask(arn, keys=keys, absent=frozenset(f"application-autoscaling:{key}" for key in known))]
 
 
 def _table() -> dict[tuple[str, str], Derive]:
@@ -506,6 +518,27 @@ def _table() -> dict[tuple[str, str], Derive]:
                 _arn_in("CertificateArn"),
             ),
         },
+        "cloudformation": {
+            "DescribeStackResources": _stack,
+            "DescribeStacks": _stack,
+        },
+        "wafv2": {
+            "GetWebACLForResource": _arn_in("ResourceArn"),
+        },
+        "route53": {
+            "ListHostedZones": _unscoped,
+            "ListResourceRecordSets": _hosted_zone,
+            "ChangeResourceRecordSets": _hosted_zone,
+        },
+        "iam": {
+            "ListRoles": _unscoped,
+            "GetRole": lambda params, names: [Ask(f"arn:aws:iam::{names.account}:role/{params['RoleName']}")],
+        },
+        "ecr": {
+            "DescribeRepositories": lambda params, names: [
+                Ask(names.arn("ecr", f"repository/{name}")) for name in params.get("repositoryNames") or ["*"]
+            ],
+        },
         "application-autoscaling": {
             **dict.fromkeys(
                 [
@@ -551,7 +584,8 @@ def _table() -> dict[tuple[str, str], Derive]:
                 ["ListTagsForResource", "TagResource", "UntagResource"],
                 _log_group("resourceArn"),
             ),
-            "DescribeLogGroups": _unscoped,
+            # Its resource type is the log group (Service Authorization Reference, Amazon CloudWatch Logs).
+            "DescribeLogGroups": _log_group("logGroupName"),
         },
         "dynamodb": {
             "GetItem": _dynamodb_item("Key"),
@@ -573,7 +607,18 @@ def _table() -> dict[tuple[str, str], Derive]:
             "PutParameter": _parameters("Name"),
             "DeleteParameter": _parameters("Name"),
         },
-        "events": {"PutEvents": _put_events},
+        "events": {
+            "PutEvents": _put_events,
+            "ListEventBuses": _unscoped,
+            "ListRules": _unscoped,
+            "ListTargetsByRule": lambda params, names: [Ask(names.arn("events", f"rule/{params['Rule']}"))],
+        },
+        "scheduler": {
+            "ListSchedules": _unscoped,
+            "GetSchedule": lambda params, names: [
+                Ask(names.arn("scheduler", f"schedule/{params.get('GroupName', 'default')}/{params['Name']}"))
+            ],
+        },
         "sns": {"Publish": _publish},
         "sqs": dict.fromkeys(
             ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"], _queue

@@ -16,6 +16,7 @@ from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel import schedules
 from twin.kernel.api import AWS_EVENTS, Api, Call, operation
 from twin.kernel.clock import iso
+from twin.kernel.foreign_rules import ForeignRule, ForeignRules
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.pattern import EventPattern, Fields, flatten
@@ -74,6 +75,8 @@ class Rule:
     schedule: schedules.Schedule | None
     targets: tuple[Target, ...]
     enabled: bool = True
+    text: str = ""
+    """The pattern as JSON or the schedule's expression, as the API shows it."""
 
     def matches(self, fields: Fields) -> bool:
         return self.pattern is not None and self.pattern.matches_fields(fields)
@@ -107,7 +110,7 @@ class EventFault:
         return self.detail_type in (None, event["detail-type"])
 
 
-class EventBus(Api):
+class EventBus(ForeignRules, Api):
     """The account's default event bus.
 
     Events of a world that is still being built belong to its past and are not delivered.
@@ -129,6 +132,7 @@ class EventBus(Api):
         self.history: list[dict[str, Any]] = []
         self.faults: list[EventFault] = []
         self.listeners: list[Callable[[Mapping[str, Any], list[Rule]], None]] = []
+        self.foreign: dict[str, ForeignRule] = {}
         self._rules: dict[str, Rule] = {}
         self._ids = kernel.rng("events")
         self._chance = kernel.rng("event-faults")

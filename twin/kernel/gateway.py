@@ -65,6 +65,9 @@ _DENIED = {
 }
 _SERVER_FAULTS = ("InternalServer", "InternalFailure", "ServerException", "ServiceUnavailable", "InternalError")
 
+_REGIONS = {"route53": "aws-global", "iam": "aws-global"}
+"""Services without Regions, and what botocore says in place of one."""
+
 _CLIENT_OPTIONS: dict[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 1},
     "ignore_configured_endpoint_urls": True,
@@ -155,6 +158,7 @@ class Gateway:
         api_faults, deaths: the world's faults; they strike only in a settled world.
         iam: the world's roles and resource policies; the deployment fills it.
         authorizer: says why a caller with a role may not make a call, or None when it may; `iam` unless replaced.
+        throttles: raise AwsError for a call that comes too fast; asked in a settled world.
         completed: told of every call that succeeded.
         validate_requests, validate_responses: check in-process requests and the own services' responses against AWS's
             models. Intercepted requests were checked by botocore.
@@ -167,6 +171,7 @@ class Gateway:
         self.deaths: list[Death] = []
         self.iam = Iam(kernel.region, kernel.account)
         self.authorizer: Authorizer = self.iam.authorize
+        self.throttles: list[Callable[[Call], None]] = []
         self.completed: list[Completed] = []
         self.validate_requests = True
         self.validate_responses = False
@@ -322,6 +327,8 @@ class Gateway:
                     if fault.times is not None:
                         fault.times -= 1
                     raise AwsError(fault.code, fault.message, fault.status)
+            for throttle in self.throttles:
+                throttle(call)
         if call.caller.role_arn is None:
             return
         denied = self.authorizer(call.caller, call.service, call.operation, call.params)
@@ -363,7 +370,7 @@ class Gateway:
     ) -> Http:
         """Answer a request that botocore was about to send; `send` puts it to moto."""
         service = model.service_model.service_name
-        if region != self.kernel.region:
+        if region not in (self.kernel.region, _REGIONS.get(service)):
             raise Unmodelled(f"{service}:{model.name} in region {region}; the world has {self.kernel.region} only")
         visit = _Visit(self.caller_of(access_key), service, model.name, params, None)
         try:

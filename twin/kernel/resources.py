@@ -405,6 +405,7 @@ def _rule(site: Site, logical_id: str, properties: Properties) -> tuple[str, Map
         schedule=schedules.parse(expression) if expression else None,
         targets=tuple(_target(target, logical_id) for target in properties["Targets"]),
         enabled=state == "ENABLED",
+        text=expression or json.dumps(properties.get("EventPattern")),
     )
     if rule.pattern is None and rule.schedule is None:
         raise WorldError(f"template: {logical_id} has neither EventPattern nor ScheduleExpression")
