@@ -13,7 +13,8 @@ from twin.rehearsal.evidence import Work
 from twin.rehearsal.laws import iso
 from twin.rehearsal.spec import Expectation, Outcome
 
-_CLEANUP = re.compile(r"-(?:undo|finish)-\d+$")
+_CLEANUP = re.compile(r"-(?:undo|finish|resume)-\d+$")
+SWEEPS = "SweepExpress"
 
 
 def work_of(execution: Execution) -> str:
@@ -105,7 +106,7 @@ def lacking(executions: Sequence[report.Execution]) -> list[str]:
 
 @dataclass(frozen=True)
 class Piece:
-    """What a world's expectation is about: a piece of work on hosts, or a release.
+    """What a world's expectation is about: a piece of work on hosts, a release, or a sweep.
 
     Attributes:
         goal: the outcome that it is to have where the world expects nothing in particular.
@@ -117,17 +118,33 @@ class Piece:
     goal: Outcome
 
 
-def pieces(works: Sequence[Work], releases: Sequence[report.Release]) -> list[Piece]:
-    """Works on hosts, then releases, each in order of start. Releases that turned out to be none are left out: an event
-    of a rollback, or one that comes twice."""
+def pieces(
+    works: Sequence[Work], releases: Sequence[report.Release], executions: Sequence[report.Execution] = ()
+) -> list[Piece]:
+    """Works on hosts, then releases, then sweeps, each in order of start. Releases and sweeps that turned out to be
+    none are left out: an event of a rollback, or one that comes twice; a VPC in which nothing is left."""
     found = [
         Piece(work.name, work.outcome, work.reason or "", "planned" if work.mode == "observe" else "replaced")
         for work in works
         if work.hosts
     ]
-    return found + [
-        Piece(each.id, each.outcome, each.reason or "", "planned" if each.mode == "observe" else "promoted")
-        for each in releases
+    return (
+        found
+        + [
+            Piece(each.id, each.outcome, each.reason or "", "planned" if each.mode == "observe" else "promoted")
+            for each in releases
+            if each.outcome != "ignored"
+        ]
+        + _sweeps(executions)
+    )
+
+
+def _sweeps(executions: Sequence[report.Execution]) -> list[Piece]:
+    """A sweep is one piece, however many executions went on with it: the last one's outcome is its own."""
+    last = {each.work: each for each in executions if each.machine == SWEEPS}
+    return [
+        Piece(name, each.outcome, each.reason or "", "planned" if each.mode == "observe" else "swept")
+        for name, each in last.items()
         if each.outcome != "ignored"
     ]
 

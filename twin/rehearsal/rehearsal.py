@@ -148,7 +148,9 @@ class Rehearsal:
         judged += garbage_laws.judge(self._garbage_evidence())
         dead_letters = self._dead_letters()
         releases = bakes.shown(baked)
-        unexpected = outcomes.unexpected(self.spec.expect, outcomes.pieces(evidence.works, releases), dead_letters)
+        unexpected = outcomes.unexpected(
+            self.spec.expect, outcomes.pieces(evidence.works, releases, executions), dead_letters
+        )
         signals = sum(1 for each in world.functions.invocations if each.function == SIGNAL)
         transitions = sum(execution.transitions for execution in world.machines.executions)
         return reports.Report(
