@@ -5,6 +5,7 @@ how long to wait until it is filled again; the next part goes on where this one 
 observation: what could not be read to its end is a reading that says so, in AWS's words.
 
     OBSERVATION#<id> / CURSOR         how far it is: number of its parts, when it began and ended
+    OBSERVATION#<id> / CLAIMS#…       what the ledger said when it began
     OBSERVATION#<id> / SHEET<0|1>#…   what was read and is still to be read, after the last part and the one before
 """
 
@@ -19,12 +20,12 @@ from datetime import datetime, timedelta
 from caretaker.aws.errors import AwsFailure, ConditionFailed, Denied, Invalid, Missing, Throttled, Unavailable
 from caretaker.aws.listing import Page, Rate, page
 from caretaker.aws.paging import MAX_PAGES, Failure
-from caretaker.garbage import blobs, conclude
+from caretaker.garbage import blobs, conclude, plain
 from caretaker.garbage.inventory import Entry
 from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS, PHASES
-from caretaker.garbage.model import Life, Observation, Read
+from caretaker.garbage.model import Claim, Life, Observation, Read
 from caretaker.garbage.sheet import Sheet, Task
 from caretaker.runtime.clock import iso, parse
 from caretaker.runtime.table import Item, Table
@@ -86,6 +87,7 @@ def begin(table: Table, name: str, vpc: str, now: datetime, *, deep: bool = Fals
         return
     sheet = _begun(vpc, Ledger(table).entries(vpc), now, deep=deep)
     ttl = _ttl(now)
+    blobs.put(table, _pk(name), "CLAIMS", [plain.claim(each) for each in sheet.claims], ttl)
     blobs.put(table, _pk(name), "SHEET0", sheet.plain(), ttl)
     cursor: Item = {"pk": _pk(name), "sk": "CURSOR", "part": 0, "vpc": vpc, "began": iso(now), "ended": "", "ttl": ttl}
     try:
@@ -109,11 +111,11 @@ def step(table: Table, name: str, now: datetime, remaining: Callable[[], int] | 
         return Progress(False, 0, 0, 0, 0)
     sheet = _sheet(table, name, cursor["part"], now)
     pace = Pace(remaining)
-    _run(sheet, pace)
+    _run(sheet, pace, lambda: _claims(table, name))
     more = bool(sheet.tasks)
-    _store(table, name, cursor["part"], sheet, now, more=more)
     if not more:
         _tell_ledger(table, sheet, now)
+    _store(table, name, cursor["part"], sheet, now, more=more)
     doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
     return Progress(more, pace.seconds if more else 0, pace.calls, len(sheet.tasks), doubts)
 
@@ -130,6 +132,7 @@ def load(table: Table, name: str) -> Observation:
         raise ObservationOpen(f"{name}: part {cursor['part']} was the last that was read; there is more")
     ended = parse(cursor["ended"], "ended")
     sheet = _sheet(table, name, cursor["part"], ended)
+    sheet.claims = _claims(table, name)
     return conclude.observation(sheet, name, parse(cursor["began"], "began"), ended)
 
 
@@ -145,7 +148,7 @@ def at_once(
     sheet = _begun(vpc, entries, now, deep=deep)
     while True:
         pace = Pace(None)
-        _run(sheet, pace)
+        _run(sheet, pace, lambda: sheet.claims)
         if not sheet.tasks:
             return conclude.observation(sheet, "now", now, now)
         doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
@@ -176,16 +179,21 @@ class Pace:
         self._remaining = remaining
         self._left = calls
         self._made: Counter[Rate] = Counter()
+        self._empty: set[Rate] = set()
         self.calls = 0
 
     def allows(self, rate: Rate) -> bool:
         """Whether one more call may be made: half of a bucket belongs to everybody else."""
-        return self._left > 0 and self._made[rate] < max(1, rate.burst // 2)
+        return self._left > 0 and rate not in self._empty and self._made[rate] < max(1, rate.burst // 2)
 
     def took(self, rate: Rate) -> None:
         self._made[rate] += 1
         self.calls += 1
         self._left -= 1
+
+    def throttled(self, rate: Rate) -> None:
+        """Somebody else has emptied the bucket: no more of it in this part."""
+        self._empty.add(rate)
 
     @property
     def over(self) -> bool:
@@ -194,30 +202,34 @@ class Pace:
 
     @property
     def seconds(self) -> int:
-        """Until every bucket holds again what was taken."""
-        return max((math.ceil(made / rate.per_second) for rate, made in self._made.items()), default=1)
+        """Until every bucket holds again what was taken; all of it where it was found empty."""
+        taken = {rate: rate.burst if rate in self._empty else made for rate, made in self._made.items()}
+        return max((math.ceil(made / rate.per_second) for rate, made in taken.items()), default=1)
 
 
 # The longest that botocore tries one call, with its time-outs (caretaker.aws.clients), in milliseconds.
 _ONE_CALL = 25_000
 
 
-def _run(sheet: Sheet, pace: Pace) -> None:
+def _run(sheet: Sheet, pace: Pace, claims: Callable[[], list[Claim]]) -> None:
     """Read what may be read now: in order, but past what has to wait for its bucket."""
     while not pace.over:
         place = next((n for n, each in enumerate(sheet.tasks) if pace.allows(LOOKS[each.look].listing.rate)), None)
         if place is None:
-            if sheet.tasks or not _next_phase(sheet):
+            if sheet.tasks or not _next_phase(sheet, claims):
                 return
             continue
         task = sheet.tasks.pop(place)
         pace.took(LOOKS[task.look].listing.rate)
-        _read(sheet, task)
+        _read(sheet, task, pace)
 
 
-def _next_phase(sheet: Sheet) -> bool:
+def _next_phase(sheet: Sheet, claims: Callable[[], list[Claim]]) -> bool:
+    """Go on to the next phase in which there is something to read. Only the last one asks for the claims."""
     while sheet.phase + 1 < len(PHASES) and not sheet.tasks:
         sheet.phase += 1
+        if sheet.phase + 1 == len(PHASES):
+            sheet.claims = claims()
         sheet.read(*PHASES[sheet.phase](sheet))
     return bool(sheet.tasks)
 
@@ -225,12 +237,14 @@ def _next_phase(sheet: Sheet) -> bool:
 # --- one call --------------------------------------------------------------------------------------------------------
 
 
-def _read(sheet: Sheet, task: Task) -> None:
+def _read(sheet: Sheet, task: Task, pace: Pace) -> None:
     look = LOOKS[task.look]
     operation = look.listing.operation
     try:
         found = page(look.listing, task.params, task.token)
     except AwsFailure as error:
+        if isinstance(error, Throttled):
+            pace.throttled(look.listing.rate)
         _failed(sheet, task, look, error)
         return
     sheet.note(operation, task.scopes, Read.WHOLE, len(found.items))
@@ -324,6 +338,13 @@ def _sheet(table: Table, name: str, part: int, now: datetime) -> Sheet:
     if data is None:
         raise ObservationMissing(f"observation: {name!r} has no part {part}")
     return Sheet.of(data, iso(now))
+
+
+def _claims(table: Table, name: str) -> list[Claim]:
+    found = blobs.get(table, _pk(name), "CLAIMS")
+    if found is None:
+        raise ObservationMissing(f"observation: {name!r} has no claims")
+    return [plain.claim_from(each) for each in found]
 
 
 def _store(table: Table, name: str, part: int, sheet: Sheet, now: datetime, *, more: bool) -> None:

@@ -22,6 +22,9 @@ from caretaker.runtime.clock import iso, parse
 Json = dict[str, Any]
 
 
+_KINDS = {str(kind): kind for kind in Kind}
+
+
 def identity(each: Identity) -> list[str]:
     return [each.arn, each.created]
 
@@ -33,7 +36,7 @@ def identity_from(data: list[str]) -> Identity:
 def resource(each: Resource) -> Json:
     return {
         "identity": identity(each.identity),
-        "kind": each.kind.value,
+        "kind": str(each.kind),
         "vpc": each.vpc,
         "name": each.name,
         "tags": None if each.tags is None else dict(each.tags),
@@ -43,17 +46,17 @@ def resource(each: Resource) -> Json:
 
 def resource_from(data: Mapping[str, Any]) -> Resource:
     return Resource(
-        identity_from(data["identity"]), Kind(data["kind"]), data["vpc"], data["name"], data["tags"], data["facts"]
+        identity_from(data["identity"]), _KINDS[data["kind"]], data["vpc"], data["name"], data["tags"], data["facts"]
     )
 
 
 def reference(each: Reference) -> list[str]:
-    return [each.source, each.source_kind.value, each.target, each.how, each.owner, each.part_of, each.via]
+    return [each.source, str(each.source_kind), each.target, each.how, each.owner, each.part_of, each.via]
 
 
 def reference_from(data: list[str]) -> Reference:
     source, kind, target, how, owner, part_of, via = data
-    return Reference(source, Kind(kind), target, how, owner, part_of, via)
+    return Reference(source, _KINDS[kind], target, how, owner, part_of, via)
 
 
 def reading(each: Reading) -> Json:
@@ -89,7 +92,7 @@ def claim(each: Claim) -> Json:
     return {
         "owner": identity(each.owner),
         "resource": identity(each.resource),
-        "kind": each.kind.value,
+        "kind": str(each.kind),
         "shared": each.shared,
         "revisions": list(each.revisions),
         "current": each.current,
@@ -101,7 +104,7 @@ def claim_from(data: Mapping[str, Any]) -> Claim:
     return Claim(
         identity_from(data["owner"]),
         identity_from(data["resource"]),
-        Kind(data["kind"]),
+        _KINDS[data["kind"]],
         data["shared"],
         tuple(data["revisions"]),
         data["current"],

@@ -144,7 +144,7 @@ class Sheet:
     # --- being stored ------------------------------------------------------------------------------------------------
 
     def plain(self) -> Json:
-        """As JSON."""
+        """As JSON, without the claims: they are many, never change, and are only asked for in the end."""
         return {
             "vpc": self.vpc,
             "began": self.began,
@@ -159,7 +159,6 @@ class Sheet:
             "tracking": self.tracking,
             "deep": self.deep,
             "owners": [plain.owner(each) for each in self.owners],
-            "claims": [plain.claim(each) for each in self.claims],
             "tasks": [each.plain() for each in self.tasks],
         }
 
@@ -181,7 +180,6 @@ class Sheet:
             tracking=dict(data["tracking"]),
             deep=data["deep"],
             owners=[plain.owner_from(each) for each in data["owners"]],
-            claims=[plain.claim_from(each) for each in data["claims"]],
             tasks=[Task.of(each) for each in data["tasks"]],
             phase=data["phase"],
         )
