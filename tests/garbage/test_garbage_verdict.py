@@ -160,6 +160,23 @@ def test_two_egress_rules_to_the_dead_group_are_not_revoked_since_one_is_a_perso
     assert not judged.verdicts[on.group].detach
 
 
+def test_an_ingress_rule_of_the_shared_group_is_a_persons_and_never_revoked() -> None:
+    fleet, on, (web, _) = sharers(DEAD, ALIVE)
+    fleet.allow(on.group, web.group, "ingress")
+    judged = fleet.judge()
+    assert words(judged, web.group) == [Word.IN_USE]
+    assert not judged.verdicts[on.group].detach
+
+
+def test_a_shared_thing_that_somebody_took_over_from_ecs_is_not_edited() -> None:
+    fleet, on, (web, _) = sharers(DEAD, ALIVE)
+    fleet.untag(on.group)
+    fleet.untag(on.listener)
+    judged = fleet.judge()
+    assert words(judged, web.group, web.certificate) == [Word.IN_USE] * 2
+    assert not judged.verdicts[on.group].detach + judged.verdicts[on.listener].detach
+
+
 @pytest.mark.parametrize("tag", ["caretaker:keep", "aws:cloudformation:stack-id"])
 def test_a_shared_thing_that_somebody_keeps_is_not_edited_either(tag: str) -> None:
     fleet, on, (web, _) = sharers(DEAD, ALIVE)

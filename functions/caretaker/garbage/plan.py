@@ -51,8 +51,8 @@ class Step:
         owners: ARNs of the services that left the target behind.
         deletes: whether it deletes; else it removes a reference, for the deletion that follows.
         takes: ARNs of what AWS deletes along with it.
-        after: ARNs of the garbage that goes before it, and ids of the references that are removed before it; what is
-            left of these is waited for.
+        after: ARNs of the garbage that goes before it, and ARNs or ids of all that referred to it when it was planned;
+            what is left of these is waited for.
         beside: ARNs of garbage that may still refer to it, since they refer to each other and AWS lets either go.
         again: what must be read again right before the call (see `still`).
     """
@@ -314,10 +314,17 @@ class _Order:
             owners=owners,
             deletes=deletes,
             takes=tuple(sorted(set(self._takes.get(target.arn, ())))) if deletes else (),
-            after=tuple(sorted({*self._holds[target.arn], *(each.source for each in self._loose(target.arn))})),
+            after=tuple(sorted(self._before(target.arn))),
             beside=beside,
             again=tuple(self._again(resource, target)),
         )
+
+    def _before(self, arn: str) -> Iterator[str]:
+        """What goes first: the garbage that refers to it, and each reference by itself, e.g. a network interface that
+        outlives its load balancer for minutes."""
+        together = (arn, *self._takes.get(arn, ()))
+        yield from self._holds[arn]
+        yield from {each.source for part in together for each in self._graph.referrers_of(part)} - set(together)
 
     def _again(self, resource: Resource, target: Resource) -> Iterator[Ask]:
         for each in {resource.arn: resource, target.arn: target}.values():
