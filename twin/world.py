@@ -38,7 +38,7 @@ from twin.rehearsal.fields import Strict
 from twin.rehearsal.fleet import FleetBuilder
 from twin.rehearsal.releases import hook_faults
 from twin.rehearsal.spec import WorldSpec
-from twin.rehearsal.traffic import traffic_of
+from twin.rehearsal.traffic import traffic_of, usage_of
 from twin.traffic.model import TrafficOptions
 from twin.traffic.traffic import Traffic
 
@@ -162,6 +162,11 @@ class World:
         self.kernel.settled = True
 
     def _start_traffic(self) -> None:
+        self._start_requests()
+        if self.traffic is not None or any(each.express and each.express.load for each in self.spec.services):
+            usage_of(self).start()
+
+    def _start_requests(self) -> None:
         if self.spec.traffic is None:
             return
         options = TrafficOptions(**_chosen(self.spec.options.traffic))

@@ -37,7 +37,7 @@ class ScalableTarget:
 
     Attributes:
         last_out, last_in: simulated seconds of its last scaling activities, None if there was none.
-        last_out_capacity: what the last one that scaled out asked for.
+        last_out_from: the desired count before the last one that scaled out.
     """
 
     arn: str
@@ -52,7 +52,7 @@ class ScalableTarget:
     policies: dict[str, ScalingPolicy] = field(default_factory=dict)
     actions: dict[str, ScheduledAction] = field(default_factory=dict)
     last_out: float | None = None
-    last_out_capacity: int = 0
+    last_out_from: int = 0
     last_in: float | None = None
 
     @property

@@ -149,18 +149,18 @@ class TargetTracking:
         return found[0] if found and found[0]["status"] == "ACTIVE" else None
 
     def _scale_out(self, policy: ScalingPolicy, alarm: Alarm, service: dict[str, Any], value: float) -> None:
-        """In proportion to the metric. During the cooldown only further than the activity that began it."""
+        """In proportion to the metric. During the cooldown what the activity before it added counts as part of the next
+        one: only what goes beyond it is added (user guide, "Define cooldown periods")."""
         target, now = policy.target, self._kernel.clock.elapsed
         if target.suspended.get("DynamicScalingOutSuspended"):
             return
-        wanted = min(target.maximum, math.ceil(service["desiredCount"] * value / policy.value))
+        cooling = target.last_out is not None and now - target.last_out < policy.cooldown("ScaleOutCooldown")
+        before = target.last_out_from if cooling else service["desiredCount"]
+        wanted = min(target.maximum, math.ceil(before * value / policy.value))
         if wanted <= service["desiredCount"]:
             return
-        cooling = target.last_out is not None and now - target.last_out < policy.cooldown("ScaleOutCooldown")
-        if cooling and wanted <= target.last_out_capacity:
-            return
         if self._set(target, wanted, f"monitor alarm {alarm.name} in state ALARM triggered policy {policy.name}"):
-            target.last_out, target.last_out_capacity, target.last_in = now, wanted, None
+            target.last_out, target.last_out_from, target.last_in = now, before, None
 
     def _scale_in(self, policy: ScalingPolicy, alarm: Alarm, service: dict[str, Any], value: float) -> None:
         """Not below what the target needs, not while a deployment is in progress or the cooldown lasts, and only when

@@ -26,6 +26,15 @@ Deleted = Literal[
 """`twin.ecs.express.options.Kind`."""
 
 
+class LoadSpec(Strict):
+    """What one of its tasks uses: percent when idle, and percent for each request a minute."""
+
+    cpu_idle: Annotated[float, Field(ge=0, le=100)] = 0.0
+    cpu_per_request: Annotated[float, Field(ge=0, le=100)] = 0.0
+    memory_idle: Annotated[float, Field(ge=0, le=100)] = 0.0
+    memory_per_request: Annotated[float, Field(ge=0, le=100)] = 0.0
+
+
 class Express(Strict):
     """What CreateExpressGatewayService gets; what is left out is ECS's default."""
 
@@ -41,6 +50,7 @@ class Express(Strict):
     vpc: Name | None = None
     role: Name = "ecsInfrastructureRoleForExpressServices"
     log_group: str | None = None
+    load: LoadSpec | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Express:

@@ -47,10 +47,13 @@ class Scalings:
 
     # --- Application Auto Scaling ------------------------------------------------------------------------------------
     def put(self, job: Job, group: str) -> None:
-        """Register the service, or write over what is registered. `group`: ARN of the target group with the tasks."""
+        """Register the service, or write over what is registered, which may be what a former one of its name left.
+        `group`: ARN of the target group with the tasks."""
         express, resource = job.express, _resource(job.service)
         scaling = express.settings.scaling
-        new = express.scalable_target.arn is None
+        known = self._calls(
+            "application-autoscaling", "DescribeScalableTargets", job, ServiceNamespace="ecs", ResourceIds=[resource]
+        )["ScalableTargets"]
         answer = self._calls(
             "application-autoscaling",
             "RegisterScalableTarget",
@@ -59,7 +62,7 @@ class Scalings:
             ResourceId=resource,
             MinCapacity=scaling.minimum,
             MaxCapacity=scaling.maximum,
-            Tags=dict(TAGS) if new else None,
+            Tags=None if known else dict(TAGS),
         )
         express.scalable_target.arn = answer["ScalableTargetARN"]
         express.scalable_target.facts |= {"minCapacity": scaling.minimum, "maxCapacity": scaling.maximum}
