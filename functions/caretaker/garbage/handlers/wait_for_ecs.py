@@ -12,6 +12,9 @@ from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.model import Life
 from caretaker.runtime import logging
 
+# Services that one invocation meets: each is a handful of calls.
+FEW = 50
+
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Observe, or wait some seconds and look again. Services that are not known to live are looked at anew."""
@@ -26,7 +29,33 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if pause.seconds:
         logging.logger().info(f"waits {pause.seconds} s: {pause.words}")
         return {"next": "wait", "seconds": pause.seconds}
+    if _met(ledger, desk):
+        return {"next": "wait", "seconds": 1}
     return _observe(desk)
+
+
+def _met(ledger: Ledger, desk: Desk) -> bool:
+    """Record services that the ledger has never met, a few at a time: those that were there before Caretaker, and those
+    whose events were lost. Whether there may be more.
+
+    What a living service has may take the place of what a dead one left, as its certificate on a listener.
+    """
+    known = {entry.owner.arn for vpc in ledger.vpcs() for entry in ledger.entries(vpc)}
+    strangers = [arn for arn in inventories.services() if arn not in known]
+    met = [_meet(ledger, arn, desk) for arn in strangers[:FEW]]
+    return any(met) and len(strangers) > FEW
+
+
+def _meet(ledger: Ledger, arn: str, desk: Desk) -> bool:
+    try:
+        recorded = inventories.record(ledger, arn, desk.now)
+    except (Throttled, Unavailable):
+        raise
+    except AwsFailure as error:
+        logging.logger().warning(f"{arn} could not be read: {error}")
+        return False
+    logging.logger().info(f"{arn}: {recorded.words}")
+    return True
 
 
 def _look(ledger: Ledger, entry: Entry, desk: Desk) -> None:
