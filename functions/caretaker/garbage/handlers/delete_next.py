@@ -139,11 +139,10 @@ class Deed:
         if acts.too_late(self.act, desk.now):
             self._write("refused", f"{reason}; tried {self.act.tries} times since {iso(self.act.first or desk.now)}")
             return
-        due = desk.now + acts.pause(self.act.tries)
-        first = self.act.first or desk.now
-        desk.records.answered(
-            desk.sweep.id, self.act, status="planned", reason=reason, due=due, first=first, tries=max(1, self.act.tries)
-        )
+        # A look that said so counts as a try as well as a call.
+        tries = self.act.tries if self.act.status == "intended" else self.act.tries + 1
+        waits = {"due": desk.now + acts.pause(tries), "first": self.act.first or desk.now, "tries": tries}
+        desk.records.answered(desk.sweep.id, self.act, status="planned", reason=reason, **waits)
         logging.logger().info(f"{self.act.kind} {self.act.resource} has to wait: {reason}")
 
     def _write(self, status: Any, reason: str, answer: str = "") -> None:
