@@ -32,12 +32,14 @@ class Changes:
         self._engine = engine
 
     # --- before the deployment ---------------------------------------------------------------------------------------
-    def prepare(self, job: Job, before: Settings, port: int) -> None:
+    def prepare(self, job: Job, port: int) -> None:
         """A service that had no security group of ECS's gets one when none is given any more."""
         express, groups = job.express, self._engine.express.resources.groups
-        group, ingress = express.security_group, express.ingress
-        if express.settings.own_group and not before.own_group and group.status != "ACTIVE":
-            self._try([group], lambda: groups.make_service_group(ingress, job))
+        ingress = express.ingress
+        if not express.settings.own_group or express.security_group.status == "ACTIVE":
+            return
+        ingress.security_group = group = Managed(express.updated_at)
+        if self._try([group], lambda: groups.make_service_group(ingress, job)):
             self._try([group], lambda: groups.connect(ingress, port, job))
 
     # --- with it -----------------------------------------------------------------------------------------------------

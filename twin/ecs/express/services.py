@@ -172,7 +172,7 @@ class ExpressServices:
             service.desired, service.excess_by = settings.scaling.minimum, cause
         if subnets is not None:
             return self._move(job, definition, subnets, cause)
-        self.changes.prepare(job, before, container_port(definition))
+        self.changes.prepare(job, container_port(definition))
         self.set_network(service, express)
         deployment = self._engine.releases.begin(service, definition, cause)
         express.remember(deployment.revision.arn, settings, express.ingress)
