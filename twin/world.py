@@ -28,6 +28,7 @@ from twin.kernel.stacks import Stacks
 from twin.kernel.template import Deployment, deploy
 from twin.kernel.topics import Topics
 from twin.neighbours.account import Account
+from twin.neighbours.acm import AcmOptions
 from twin.neighbours.autoscaling import AutoScaling, AutoScalingOptions, CapacityProvider
 from twin.neighbours.ec2 import Ec2, Ec2Options
 from twin.neighbours.elbv2 import Elbv2
@@ -93,7 +94,13 @@ class World:
         gateway.completed.append(self._provider_changed)
         gateway.iam.names.group_of_instance = self._group_of
         self.account = Account(
-            kernel, gateway, ec2=self.ec2, elbv2=self.elbv2, alarms=self.alarms, cloudwatch=self.cloudwatch
+            kernel,
+            gateway,
+            ec2=self.ec2,
+            elbv2=self.elbv2,
+            alarms=self.alarms,
+            cloudwatch=self.cloudwatch,
+            acm=AcmOptions(**_chosen(self.spec.options.acm)),
         )
 
     def __enter__(self) -> World:

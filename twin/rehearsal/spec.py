@@ -516,6 +516,13 @@ class Elbv2Choices(Strict):
     cookie_renewed: bool | None = None
 
 
+class AcmChoices(Strict):
+    """The same for AWS Certificate Manager: `AcmOptions`."""
+
+    issuance: Seconds | None = None
+    in_use_linger: Seconds | None = None
+
+
 class Options(Strict):
     """Delays of the simulated AWS, and what it does where its documents are silent or disagree."""
 
@@ -525,6 +532,7 @@ class Options(Strict):
     ec2: Ec2Choices = Ec2Choices()
     autoscaling: AutoScalingChoices = AutoScalingChoices()
     elbv2: Elbv2Choices = Elbv2Choices()
+    acm: AcmChoices = AcmChoices()
     cloudwatch: CloudWatchChoices = CloudWatchChoices()
     traffic: TrafficChoices = TrafficChoices()
 
