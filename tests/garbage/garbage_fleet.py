@@ -44,7 +44,10 @@ _OF_ACCOUNT = (
     "application-autoscaling:DescribeScheduledActions",
     "cloudwatch:DescribeAlarms",
     "acm:ListCertificates",
+    "events:ListEventBuses",
+    "events:ListRules",
     "events:ListTargetsByRule",
+    "scheduler:ListSchedules",
     "scheduler:GetSchedule",
 )
 _OF_VPC = ("SecurityGroups", "SecurityGroupRules", "NetworkInterfaces")

@@ -24,8 +24,16 @@ _SHOWN_BY: dict[str, tuple[Kind, ...]] = {
     "ecs:ListTaskDefinitions": (K.LOG_GROUP,),
     "ecs:DescribeTaskDefinition": (K.LOG_GROUP,),
     "ecs:ListContainerInstances": (),
-    "events:ListTargetsByRule": (K.TASK_DEFINITION,),
-    "scheduler:GetSchedule": (K.TASK_DEFINITION,),
+    **dict.fromkeys(
+        (
+            "events:ListEventBuses",
+            "events:ListRules",
+            "events:ListTargetsByRule",
+            "scheduler:ListSchedules",
+            "scheduler:GetSchedule",
+        ),
+        (K.TASK_DEFINITION, K.SECURITY_GROUP, K.CLUSTER),
+    ),
     f"{ELB}:DescribeLoadBalancers": (K.TARGET_GROUP, K.CERTIFICATE, K.SECURITY_GROUP, K.LOAD_BALANCER),
     f"{ELB}:DescribeTargetGroups": (K.TARGET_GROUP, K.LOAD_BALANCER),
     f"{ELB}:DescribeListeners": (K.TARGET_GROUP, K.CERTIFICATE),

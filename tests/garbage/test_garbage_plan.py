@@ -148,6 +148,14 @@ def test_what_changed_between_the_observations_waits_with_everything_that_it_ref
     assert "has to wait" in made.waiting[web.groups[0]]
 
 
+def test_what_elb_changes_by_itself_is_no_change() -> None:
+    fleet, on, (web,) = sharers(DEAD)
+    first = fleet.judge(KEEP, "first", T0 - timedelta(minutes=20))
+    fleet.fact(on.arn, addresses="198.51.100.7")
+    fleet.fact(web.groups[0], load_balancers="")
+    assert not plan(first, fleet.judge(), APART, 100).waiting
+
+
 def test_what_may_not_be_deleted_by_its_mode_waits() -> None:
     fleet, on, (web, api) = sharers(DEAD, DEAD)
     first, second = fleet.judge_twice()

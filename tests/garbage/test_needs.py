@@ -43,8 +43,11 @@ def unknown_kinds(fleet: Fleet) -> set[Kind]:
         ("ecs:DescribeGatewayRoute", "gw-1", EVERYTHING),
         ("ecs:ListTaskDefinitions", "", (K.LOG_GROUP,)),
         ("ecs:DescribeTaskDefinition", "", (K.LOG_GROUP,)),
-        ("events:ListTargetsByRule", "", (K.TASK_DEFINITION,)),
-        ("scheduler:GetSchedule", "", (K.TASK_DEFINITION,)),
+        ("events:ListEventBuses", "", (K.TASK_DEFINITION, K.SECURITY_GROUP)),
+        ("events:ListRules", "", (K.TASK_DEFINITION, K.SECURITY_GROUP)),
+        ("events:ListTargetsByRule", "", (K.TASK_DEFINITION, K.SECURITY_GROUP)),
+        ("scheduler:ListSchedules", "", (K.TASK_DEFINITION, K.SECURITY_GROUP)),
+        ("scheduler:GetSchedule", "", (K.TASK_DEFINITION, K.SECURITY_GROUP)),
         (f"{ELB}:DescribeLoadBalancers", "", (K.TARGET_GROUP, K.CERTIFICATE, K.SECURITY_GROUP, K.LOAD_BALANCER)),
         (f"{ELB}:DescribeTargetGroups", "", (K.TARGET_GROUP, K.LOAD_BALANCER)),
         ("acm:ListCertificates", "", (K.CERTIFICATE,)),
@@ -119,6 +122,16 @@ def test_deployments_in_flight_have_to_be_described() -> None:
     scopes = list(fleet.scopes())
     deployed = [(o, s, 1 if (o, s) == ("ecs:ListServiceDeployments", other.arn) else n) for o, s, n in scopes]
     fleet.scopes = lambda: iter(deployed)  # type: ignore[method-assign]
+    assert unknown_kinds(fleet) == set(EVERYTHING)
+
+
+def test_deployments_of_an_ordinary_service_that_could_not_be_read_may_use_anything() -> None:
+    fleet = fleet_of_one()
+    ordinary = "arn:aws:ecs:eu-west-1:111122223333:service/default/ordinary"
+    scopes = [*fleet.scopes(), ("ecs:ListServiceDeployments", ordinary, 0)]
+    fleet.scopes = lambda: iter(scopes)  # type: ignore[method-assign]
+    assert not unknown_kinds(fleet)
+    fleet.bad["ecs:ListServiceDeployments", ordinary] = Read.DENIED
     assert unknown_kinds(fleet) == set(EVERYTHING)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from caretaker.garbage import actions
 from caretaker.garbage.model import Claim, Kind, Life, Observation, Owner, Read, Reference, Resource
-from caretaker.garbage.needs import NEEDS, TAGS, Need, Scope
+from caretaker.garbage.needs import NEEDS, TAGS, WITHOUT, Need, Scope
 from caretaker.garbage.proof import BadRecord, Proof, Record, Sight, digest, read
 from caretaker.runtime.clock import BadTime, iso, parse
 
@@ -24,9 +24,7 @@ _BY_POLICY = {
     Kind.TASK_DEFINITION: "task_definitions",
     Kind.CLUSTER: "clusters",
 }
-_ECHOES = ("load_balancers", "certificates", "default_certificate")
-_NO_RULES = ("TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC", "GENEVE")
-_NO_CERTIFICATES = ("HTTP", "TCP", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE")
+_ECHOES = ("load_balancers", "certificates", "default_certificate", "addresses")
 
 
 def check(record: Record) -> list[str]:
@@ -264,7 +262,9 @@ class _Walk:
         if need.scope in fixed:
             return [fixed[need.scope]]
         if need.scope is Scope.SERVICES:
-            return sorted({o.identity.arn for o in self._seen.owners.values() if o.life is not Life.DEAD})
+            living = {o.identity.arn for o in self._seen.owners.values() if o.life is not Life.DEAD}
+            dead = {owner.arn for owner in self._seen.owners} - living
+            return sorted(living | {r.scope for r in self._seen.readings if r.operation == need.operation} - dead)
         if need.scope is Scope.EACH:
             operation = need.after or need.operation
             return sorted({r.scope for r in self._seen.readings if r.operation == operation})
@@ -280,8 +280,7 @@ class _Walk:
             return False
         if need.scope is Scope.NAMING_LISTENERS:
             return any(r.source == each.arn and r.target == resource.arn for r in self._seen.references)
-        without = _NO_RULES if need.operation.endswith(":DescribeRules") else _NO_CERTIFICATES
-        if each.facts.get("protocol") in without:
+        if each.facts.get("protocol") in WITHOUT[need.operation]:
             return False
         balancer = each.facts.get("load_balancer", "")
         if need.scope is Scope.OWN_LISTENERS:

@@ -32,7 +32,7 @@ class Scope(StrEnum):
     ITS_BALANCER = "its load balancer"
     NAMING_LISTENERS = "each listener that names it"
     BALANCER_TARGETS = "each target group whose targets are load balancers"
-    SERVICES = "each Express service that is not known to be dead"
+    SERVICES = "each Express service that is not known to be dead, and any other service that was asked about"
     EACH = "each item of another reading"
 
 
@@ -97,6 +97,14 @@ _SCALING_AGAIN: tuple[Need, ...] = tuple(
         "cloudwatch:DescribeAlarms",
     )
 )
+# What runs tasks now and then: its task definition, cluster and security groups show nowhere else in between.
+_SCHEDULES: tuple[Need, ...] = _all(
+    "events:ListEventBuses",
+    "events:ListRules",
+    "events:ListTargetsByRule",
+    "scheduler:ListSchedules",
+    "scheduler:GetSchedule",
+)
 # Whatever the inventory of an Express service, an ordinary service or a gateway can name.
 _ECS = (*_SERVICES, *_GATEWAYS, *_STACKS)
 
@@ -128,6 +136,7 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
     Kind.SECURITY_GROUP: (
         *_ECS,
         *_TASKS,
+        *_SCHEDULES,
         *_all(f"{_ELB}:DescribeLoadBalancers"),
         Need("ec2:DescribeSecurityGroups", Scope.VPC, again=True),
         Need("ec2:DescribeSecurityGroupRules", Scope.VPC, again=True),
@@ -163,11 +172,13 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
         *_ECS,
         *_TASKS,
         # Scheduled tasks run from a rule of an event bus or from EventBridge Scheduler.
-        *_all("events:ListTargetsByRule", "scheduler:GetSchedule"),
+        *_all("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule"),
+        *_all("scheduler:ListSchedules", "scheduler:GetSchedule"),
     ),
     Kind.CLUSTER: (
         *_ECS,
         *_TASKS,
+        *_SCHEDULES,
         Need("ecs:ListServices", Scope.ITSELF, again=True),
         Need("ecs:ListTasks", Scope.ITSELF, again=True),
         Need("ecs:ListContainerInstances", Scope.ITSELF, again=True),
@@ -201,11 +212,11 @@ _COMMON = (
     Scope.SERVICES,
     Scope.EACH,
 )
-# Listeners of these protocols have no rules but their default action, or no certificates (ELB API: CreateListener).
-_WITHOUT = {
+WITHOUT: dict[str, tuple[str, ...]] = {
     f"{_ELB}:DescribeRules": ("TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC", "GENEVE"),
     f"{_ELB}:DescribeListenerCertificates": ("HTTP", "TCP", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC", "GENEVE"),
 }
+"""Protocols of listeners that have no rules but their default action, or no certificates (ELB API: CreateListener)."""
 
 
 class Readings:
@@ -220,9 +231,9 @@ class Readings:
                 self._scopes[reading.operation].append(reading.scope)
             self._made[reading.operation, reading.scope].append(reading)
         self._common: dict[tuple[Kind, str], tuple[Reading, ...]] = {}
-        self._services = tuple(
-            sorted({owner.arn for owner, it in graph.observation.owners.items() if it.life is not Life.DEAD})
-        )
+        owners = graph.observation.owners.items()
+        self._services = {owner.arn for owner, it in owners if it.life is not Life.DEAD}
+        self._dead = {owner.arn for owner, _ in owners} - self._services
 
     def doubts(self, resource: Resource) -> tuple[Reading, ...]:
         """The readings that could have shown a referrer of the resource and are not whole; one that was never made is
@@ -322,7 +333,7 @@ class Readings:
 
     def _that_have(self, need: Need, listeners: Iterable[str]) -> list[str]:
         """Those listeners that can have what is asked for: rules, or certificates."""
-        without = _WITHOUT.get(need.operation, ())
+        without = WITHOUT.get(need.operation, ())
         return [arn for arn in listeners if self._graph.resources[arn].facts.get("protocol") not in without]
 
     def _its_listener(self, need: Need, resource: Resource) -> Iterable[str]:
@@ -339,7 +350,8 @@ class Readings:
         return self._graph.balancer_targets
 
     def _living(self, need: Need, resource: Resource) -> Iterable[str]:
-        return self._services
+        """Express services, and whichever other service was asked about: one that is being deployed."""
+        return sorted(self._services | (set(self._scopes.get(need.operation, ())) - self._dead))
 
     def _every(self, need: Need, resource: Resource) -> Iterable[str]:
         return self._scopes.get(need.after or need.operation, ())

@@ -20,8 +20,9 @@ from caretaker.garbage.model import Kind, Reference, Resource, Verdict
 from caretaker.garbage.needs import NEEDS
 from caretaker.garbage.verdict import Judgement
 
-VOLATILE = frozenset({"load_balancers", "certificates", "default_certificate"})
-"""Facts that only repeat what references tell, and change with them."""
+VOLATILE = frozenset({"load_balancers", "certificates", "default_certificate", "addresses"})
+"""Facts that only repeat what references tell, and change with them; and a load balancer's addresses, which ELB changes
+as it likes."""
 _UNGUARDED_CIRCLE = (Kind.SCALING_POLICY, Kind.ALARM)
 Allowed = Callable[[Verdict], bool]
 
