@@ -149,6 +149,29 @@ def test_deletion_in_the_middle_of_a_release() -> None:
     assert not stage.elbv2.load_balancers
 
 
+def test_what_users_changed_by_hand_survives_releases_and_deletions_of_others() -> None:
+    stage = Stage().up("web", "api")
+    express = stage.service().express
+    assert express is not None
+    rule, listener = express.rule.arn, express.balancer.listener.arn
+    hosts = [express.endpoint, "shop.example.com"]
+    condition = {"Field": "host-header", "HostHeaderConfig": {"Values": hosts}}
+    stage.call("ModifyRule", "elbv2", caller=OPERATOR, RuleArn=rule, Conditions=[condition])
+    own = stage.call("RequestCertificate", "acm", caller=OPERATOR, DomainName="shop.example.com")["CertificateArn"]
+    stage.run(60)
+    added = [{"CertificateArn": own}]
+    stage.call("AddListenerCertificates", "elbv2", caller=OPERATOR, ListenerArn=listener, Certificates=added)
+    stage.release()
+    stage.run(3600)
+    stage.delete("api")
+    stage.run(7200)
+    [shown] = stage.call("DescribeRules", "elbv2", RuleArns=[rule])["Rules"]
+    assert shown["Conditions"][0]["HostHeaderConfig"]["Values"] == hosts
+    listed = stage.call("DescribeListenerCertificates", "elbv2", ListenerArn=listener)["Certificates"]
+    assert own in [one["CertificateArn"] for one in listed]
+    assert (stage.service().healthy, stage.service("api").status) == (1, "INACTIVE")
+
+
 # --- what an update changes ------------------------------------------------------------------------------------------
 def test_only_what_is_given_changes() -> None:
     given = {"image": "example.com/web:1", "environment": [{"name": "MODE", "value": "fast"}], "containerPort": 8080}
