@@ -13,7 +13,7 @@ from caretaker.garbage import observe
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS
 from caretaker.garbage.model import Life, Observation, Read
-from reads_stage import EVERYTHING, Stage, staged, statuses
+from reads_stage import EVERYTHING, ROLE, Stage, staged, statuses
 
 from twin.ecs.express.options import ExpressOptions
 
@@ -27,11 +27,28 @@ def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         stage = Stage(ExpressOptions(load_balancer=15.0, leaves=EVERYTHING))
         with staged(patch, stage):
+            scheduled(stage)
             stage.up("web", "web-api")
             stage.record("web", "web-api")
             stage.delete("web")
             stage.run(4_000)
             yield stage
+
+
+def scheduled(stage: Stage) -> None:
+    """A rule and a schedule, of which neither runs a task."""
+    target = {"Id": "1", "Arn": "arn:aws:sqs:us-east-1:123456789012:queue"}
+    stage.call("events", "PutRule", Name="own", ScheduleExpression="rate(1 day)", State="DISABLED")
+    stage.call("events", "PutTargets", Rule="own", Targets=[target])
+    stage.call(
+        "scheduler",
+        "CreateSchedule",
+        Name="own",
+        ScheduleExpression="rate(1 day)",
+        State="DISABLED",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": target["Arn"], "RoleArn": f"{ROLE}/own"},
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -131,12 +148,7 @@ def test_the_operations_that_are_read_are_those_of_the_contract(clean: Observati
         "ecs:ListGatewayRoutes",
         "ecs:ListTaskDefinitions",
         "elasticloadbalancing:DescribeLoadBalancerAttributes",
-        "events:ListEventBuses",
-        "events:ListRules",
-        "events:ListTargetsByRule",
         "route53:ListResourceRecordSets",
-        "scheduler:GetSchedule",
-        "scheduler:ListSchedules",
         "wafv2:GetWebACLForResource",
     }
     assert set(asked(clean)) == set(OPERATIONS) - never_here

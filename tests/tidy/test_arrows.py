@@ -86,6 +86,7 @@ EDGES = {
     "caretaker.garbage.look_network",
     "caretaker.garbage.look_others",
     "caretaker.garbage.look_scaling",
+    "caretaker.garbage.look_schedules",
     "caretaker.garbage.looks",
     "caretaker.garbage.observe",
     "caretaker.garbage.record",

@@ -25,5 +25,5 @@ ROUTE53 = Rate("route53", 5, 5, "Amazon Route 53 Developer Guide: Quotas, maximu
 # No rate is published for these two; this is a bound of our own.
 SCALING = Rate("application-autoscaling describe", 10, 5, "none published")
 CLOUDFORMATION = Rate("cloudformation describe", 10, 2, "none published")
-EVENTS = Rate("events list", 10, 10, "Amazon EventBridge User Guide: quotas (50 of any other operation a second)")
-SCHEDULER = Rate("scheduler list", 10, 10, "EventBridge Scheduler User Guide: Quotas (50 requests a second)")
+EVENTS = Rate("events list", 50, 50, "Amazon EventBridge User Guide: EventBridge quotas, any other operation")
+SCHEDULER = Rate("scheduler list", 50, 50, "EventBridge Scheduler User Guide: Quotas, the least request rate")

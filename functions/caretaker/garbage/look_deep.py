@@ -1,5 +1,5 @@
-"""What only matters where policy lets task definitions, log groups or clusters go: every active task definition, what
-is scheduled to run one, and the container instances of a cluster.
+"""What only matters where policy lets task definitions, log groups or clusters go: every active task definition, and
+the container instances of a cluster.
 
 An account may have thousands of task definitions, each of which is a call, so nobody else reads them.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from caretaker.aws import ecs, events
+from caretaker.aws import ecs
 from caretaker.aws.listing import Page
 from caretaker.garbage import express
 from caretaker.garbage.look import Look, tags_of, when, yes
@@ -22,8 +22,6 @@ Json = Mapping[str, Any]
 def opening() -> Iterator[Task]:
     """What is read first."""
     yield Task("task definitions", params={"status": "ACTIVE"})
-    yield Task("event buses")
-    yield Task("schedules")
 
 
 # --- task definitions ------------------------------------------------------------------------------------------------
@@ -61,51 +59,6 @@ def _uses(item: Json) -> Iterator[tuple[str, str]]:
             yield f"log-group:{name}" if name else "", "writes its logs to it"
 
 
-# --- what is scheduled -----------------------------------------------------------------------------------------------
-
-
-def _buses(sheet: Sheet, task: Task, page: Page) -> None:
-    sheet.note(events.LIST_TARGETS_BY_RULE.operation, ("",), Read.WHOLE)
-    for item in page.items:
-        sheet.read(Task("event rules", params={"EventBusName": item["Name"]}))
-
-
-def _rules(sheet: Sheet, task: Task, page: Page) -> None:
-    for item in page.items:
-        sheet.read(Task("rule targets", params={"EventBusName": task.params["EventBusName"], "Rule": item["Name"]}))
-
-
-def _targets(sheet: Sheet, task: Task, page: Page) -> None:
-    for item in page.items:
-        source = f"rule {task.params['EventBusName']}/{task.params['Rule']}"
-        _runs(sheet, source, item.get("Arn", ""), item.get("EcsParameters") or {})
-
-
-def _runs(sheet: Sheet, source: str, cluster: str, parameters: Json) -> None:
-    """A rule or schedule that runs tasks. One that names a family runs its newest revision, so it holds them all."""
-    if not parameters:
-        return
-    definition = parameters.get("TaskDefinitionArn", "")
-    network = (parameters.get("NetworkConfiguration") or {}).get("awsvpcConfiguration") or {}
-    sheet.refer(
-        Reference(source, Kind.OTHER, definition, "runs tasks of it"),
-        Reference(source, Kind.OTHER, cluster, "runs tasks in it"),
-        *(Reference(source, Kind.OTHER, group, "runs tasks in it") for group in network.get("SecurityGroups", ())),
-    )
-
-
-def _schedules(sheet: Sheet, task: Task, page: Page) -> None:
-    sheet.note(events.GET_SCHEDULE.operation, ("",), Read.WHOLE)
-    for item in page.items:
-        sheet.read(Task("schedule", params={"GroupName": item["GroupName"], "Name": item["Name"]}))
-
-
-def _schedule(sheet: Sheet, task: Task, page: Page) -> None:
-    target = page.answer.get("Target") or {}
-    source = f"schedule {task.params['GroupName']}/{task.params['Name']}"
-    _runs(sheet, source, target.get("Arn", ""), target.get("EcsParameters") or {})
-
-
 # --- clusters --------------------------------------------------------------------------------------------------------
 
 
@@ -128,11 +81,6 @@ def _cluster(sheet: Sheet, task: Task, page: Page) -> None:
 LOOKS = {
     "task definitions": Look(ecs.LIST_TASK_DEFINITIONS, _definitions),
     "task definition": Look(ecs.DESCRIBE_TASK_DEFINITION, _definition),
-    "event buses": Look(events.LIST_EVENT_BUSES, _buses),
-    "event rules": Look(events.LIST_RULES, _rules),
-    "rule targets": Look(events.LIST_TARGETS_BY_RULE, _targets),
-    "schedules": Look(events.LIST_SCHEDULES, _schedules),
-    "schedule": Look(events.GET_SCHEDULE, _schedule),
     "container instances": Look(ecs.LIST_CONTAINER_INSTANCES, _instances),
     "cluster": Look(ecs.DESCRIBE_CLUSTERS, _cluster),
 }

@@ -17,6 +17,7 @@ from caretaker.garbage import (
     look_network,
     look_others,
     look_scaling,
+    look_schedules,
 )
 from caretaker.garbage.look import Look, batched
 from caretaker.garbage.model import Kind, Resource
@@ -30,6 +31,7 @@ LOOKS: Mapping[str, Look] = {
     **look_network.LOOKS,
     **look_others.LOOKS,
     **look_scaling.LOOKS,
+    **look_schedules.LOOKS,
 }
 # Kinds that have their tags from ELB.
 _BALANCING = (Kind.LOAD_BALANCER, Kind.LISTENER, Kind.RULE, Kind.TARGET_GROUP)
@@ -42,6 +44,7 @@ def _first(sheet: Sheet) -> Iterator[Task]:
     yield from look_ecs.opening()
     yield from look_gateways.opening()
     yield from look_others.opening()
+    yield from look_schedules.opening()
     yield from look_scaling.opening()
     yield from look_balancers.opening()
     yield from look_network.opening(sheet.vpc)

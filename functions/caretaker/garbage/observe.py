@@ -81,7 +81,7 @@ def begin(table: Table, name: str, vpc: str, now: datetime, *, deep: bool = Fals
         name: of the observation; a later one needs another name.
         vpc: the VPC whose resources are observed.
         deep: read what proves that nobody uses a log group, a task definition or a cluster, too: every active task
-            definition of the account, and every rule and schedule. For policies that may delete these.
+            definition of the account. For policies that may delete these.
     """
     if begun(table, name):
         return
