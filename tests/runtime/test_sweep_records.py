@@ -95,6 +95,15 @@ def test_one_execution_holds_the_lock_until_its_lease_is_over(records: Records) 
         records.renew(opened, "run-1", late)
 
 
+def test_an_execution_takes_over_the_lock_of_the_one_before_it_of_the_same_sweep(records: Records) -> None:
+    opened = records.open(sweep(), NOW)
+    (planned,) = records.plan(opened.id, [act()])
+    records.lock(opened, opened.id, NOW)
+    records.lock(opened, f"{opened.id}-resume-1", after(minutes=1))
+    with pytest.raises(LockLost):
+        records.intend(opened, planned, opened.id, after(minutes=1))
+
+
 def test_the_lock_is_only_for_the_vpcs_open_sweep(records: Records) -> None:
     opened = records.open(sweep(), NOW)
     records.close(opened.id, "failed", "cut short", NOW)

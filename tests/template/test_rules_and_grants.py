@@ -28,7 +28,7 @@ ANYWHERE = re.compile(
     r"|ecs:(ListClusters|DescribeTaskDefinition|ListTaskDefinitions|DeregisterTaskDefinition)"
     # What lists the services of every cluster, and gateways, whose resource types are not documented yet.
     r"|ecs:(ListServices|(List|Describe)Gateway\w*)"
-    r"|acm:ListCertificates|route53:ListHostedZones|events:ListEventBuses|scheduler:ListSchedules"
+    r"|acm:ListCertificates|route53:ListHostedZones|events:List(EventBuses|Rules)|scheduler:ListSchedules"
     r"|states:SendTask(Success|Failure)"
     r"|cloudwatch:(GetMetricData|DescribeAlarms)"
     r"|ec2:CreateFleet"

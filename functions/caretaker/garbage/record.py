@@ -285,6 +285,9 @@ class Records:
     def lock(self, sweep: Sweep, holder: str, now: datetime) -> Ground:
         """Take the VPC's lock, or renew it.
 
+        A lock of another execution of the same sweep is taken over: one is only started when the one before has ended,
+        and a function of that one that still runs finds its lock gone before it acts.
+
         Args:
             holder: name of the execution.
 
@@ -299,7 +302,8 @@ class Records:
                 _SK,
                 "SET #holder = :holder, #lease = :until",
                 condition="#sweep = :id AND "
-                "(attribute_not_exists(#holder) OR #holder IN (:none, :holder) OR #lease < :now)",
+                "(attribute_not_exists(#holder) OR #holder IN (:none, :holder) OR begins_with(#holder, :id) "
+                "OR #lease < :now)",
                 values=values,
             )
         except ConditionFailed as error:
