@@ -128,6 +128,14 @@ def filtered(
     return kept
 
 
+def plain_values(filters: Sequence[Mapping[str, Any]], name: str) -> list[str] | None:
+    """The values of the filter `name`, if it is given once and without wildcards: what an index can answer."""
+    given = [one.get("Values", []) for one in filters if one["Name"] == name]
+    if len(given) != 1 or any("*" in value or "?" in value for value in given[0]):
+        return None
+    return list(dict.fromkeys(given[0]))
+
+
 def _values_of(
     name: str, known: Mapping[str, FilterValues[T]], tags: Callable[[T], Mapping[str, str]], operation: str
 ) -> FilterValues[T]:

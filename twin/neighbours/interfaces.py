@@ -7,7 +7,7 @@ quotas" (5 security groups an interface).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from twin.errors import AwsError, Unmodelled, WorldError
 from twin.kernel.api import Call, operation
 from twin.kernel.kernel import Kernel
-from twin.neighbours.common import FilterValues, filtered, hex_id, page, tag_list
+from twin.neighbours.common import FilterValues, filtered, hex_id, page, plain_values, tag_list
 from twin.neighbours.ec2_requests import BAD_TOKEN, check_id, given_tags, limit
 from twin.neighbours.instances import Subnet
 from twin.neighbours.security_groups import SecurityGroupOperations
@@ -175,9 +175,7 @@ class InterfaceOperations(SecurityGroupOperations):
     def describe_network_interfaces(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         """Resources that AWS manages are visible in every world, so that IncludeManagedResources changes nothing."""
         ids, most = params.get("NetworkInterfaceIds"), limit(params, "NetworkInterfaceIds")
-        found = (
-            [self._interface(one) for one in dict.fromkeys(ids)] if ids else list(self.interfaces.interfaces.values())
-        )
+        found = [self._interface(one) for one in dict.fromkeys(ids)] if ids else self._interfaces_for(params)
         found.sort(key=lambda one: one.number)
         found = filtered(
             found,
@@ -189,6 +187,15 @@ class InterfaceOperations(SecurityGroupOperations):
         shown, token = page(found, params.get("NextToken"), most, lambda one: one.number, BAD_TOKEN)
         views = [self._interface_view(one) for one in shown]
         return {"NetworkInterfaces": views} | ({"NextToken": token} if token else {})
+
+    def _interfaces_for(self, params: Mapping[str, Any]) -> list[NetworkInterface]:
+        """All that may meet the filters."""
+        store = self.interfaces
+        groups = plain_values(params.get("Filters", []), "group-id")
+        if groups is None:
+            return list(store.interfaces.values())
+        ids = dict.fromkeys(one for group in groups for one in store.of_group(group))
+        return [store.interfaces[one] for one in ids]
 
     def _interface_filters(self) -> dict[str, FilterValues[NetworkInterface]]:
         return {

@@ -8,14 +8,14 @@ Amazon EC2 API": DependencyViolation, CannotDelete, InvalidGroup.*, InvalidPermi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any
 
 from twin.errors import AwsError, WorldError
 from twin.kernel.api import Call, operation
 from twin.kernel.kernel import Kernel
-from twin.neighbours.common import FilterValues, filtered, hex_id, page, tag_list
+from twin.neighbours.common import FilterValues, filtered, hex_id, page, plain_values, tag_list
 from twin.neighbours.ec2_requests import BAD_TOKEN, check_id, given_tags, limit
 from twin.neighbours.group_rules import (
     GroupRule,
@@ -187,15 +187,27 @@ class SecurityGroupOperations:
 
     @operation("DescribeSecurityGroups", ("GroupIds", "Filters", "MaxResults", "NextToken"))
     def describe_security_groups(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        ids, store = params.get("GroupIds"), self.security_groups
-        most = limit(params, None)
-        found = [self.security_group(one) for one in dict.fromkeys(ids)] if ids else list(store.groups.values())
+        ids, most = params.get("GroupIds"), limit(params, None)
+        found = [self.security_group(one) for one in dict.fromkeys(ids)] if ids else self._groups_for(params)
         found.sort(key=lambda one: one.number)
         found = filtered(
             found, params.get("Filters", []), self._group_filters(), lambda one: one.tags, "ec2:DescribeSecurityGroups"
         )
         shown, token = page(found, params.get("NextToken"), most, lambda one: one.number, BAD_TOKEN)
         return {"SecurityGroups": [self._group_view(one) for one in shown]} | ({"NextToken": token} if token else {})
+
+    def _groups_for(self, params: Mapping[str, Any]) -> list[SecurityGroup]:
+        """All that may meet the filters."""
+        store, filters = self.security_groups, params.get("Filters", [])
+        for prefix in ("ip-permission", "egress.ip-permission"):
+            named = plain_values(filters, f"{prefix}.group-id")
+            if named is not None:
+                rules = [rule for one in named for rule in store.references_to(one)]
+                return [store.groups[one] for one in dict.fromkeys(rule.group_id for rule in rules)]
+        wanted = plain_values(filters, "group-id")
+        if wanted is not None:
+            return [store.groups[one] for one in wanted if one in store.groups]
+        return list(store.groups.values())
 
     def _group_filters(self) -> dict[str, FilterValues[SecurityGroup]]:
         known: dict[str, FilterValues[SecurityGroup]] = {
