@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from twin.errors import Unmodelled, WorldError
-from twin.kernel import actions, policies
+from twin.kernel import actions, asks, asks_ecs, asks_watching, policies
 from twin.kernel.api import Caller
 from twin.kernel.iam import Iam
 from twin.kernel.policies import Request
@@ -313,8 +313,8 @@ def test_resource_types_agree_with_the_published_action_tables() -> None:
     data = Path(package.origin).parent / "data" / "AdditionalSpecs" / "Policies.json"
     published = json.loads(data.read_text(encoding="utf-8"))
     wrong: list[str] = []
-    for (service, operation), derive in actions._TABLE.items():
-        prefix = actions._PREFIXES.get(service, service)
+    for (service, operation), derive in actions.TABLE.items():
+        prefix = actions.PREFIXES.get(service, service)
         action = {"Invoke": "InvokeFunction"}.get(operation, operation)
         if operation.startswith("Transact"):
             continue  # judged as its single operations
@@ -322,7 +322,7 @@ def test_resource_types_agree_with_the_published_action_tables() -> None:
         types.discard("dataset")  # of CloudWatch: new and optional
         if action == "DescribeLogGroups":
             types.add("log-group")  # the Service Authorization Reference has it, this copy does not
-        unscoped = derive in (actions._unscoped, actions._ecs_unscoped, actions._put_metric_data)
+        unscoped = derive in (asks.unscoped, asks_ecs._ecs_unscoped, asks_watching._put_metric_data)
         if bool(types) == unscoped:
             wrong.append(f"{prefix}:{action} {types}")
     assert not wrong
