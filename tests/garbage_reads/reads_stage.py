@@ -99,18 +99,28 @@ class Stage:
     def up(self, *names: str, **params: Any) -> Stage:
         """Express services that are there."""
         for name in names:
-            given: dict[str, Any] = {
-                "infrastructureRoleArn": f"{ROLE}/infrastructure",
-                "executionRoleArn": f"{ROLE}/execution",
-                "primaryContainer": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/web:1"},
-                "cluster": CLUSTER,
-                "serviceName": name,
-                **params,
-            }
-            self.call("ecs", "CreateExpressGatewayService", **given)
+            self._create(name, **params)
             self.run()
         self.kernel.settled = True
         return self
+
+    def build(self, *names: str) -> None:
+        """Many Express services at once."""
+        for name in names:
+            self._create(name)
+        self.run()
+        self.kernel.settled = True
+
+    def _create(self, name: str, **params: Any) -> None:
+        given: dict[str, Any] = {
+            "infrastructureRoleArn": f"{ROLE}/infrastructure",
+            "executionRoleArn": f"{ROLE}/execution",
+            "primaryContainer": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/web:1"},
+            "cluster": CLUSTER,
+            "serviceName": name,
+            **params,
+        }
+        self.call("ecs", "CreateExpressGatewayService", **given)
 
     def delete(self, name: str) -> None:
         self.call("ecs", "DeleteExpressGatewayService", OPERATOR, serviceArn=self.arn(name))
