@@ -27,10 +27,10 @@ template: $(VENV)/ready
 	$(BIN)/cfn-lint template.yaml
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -n 2 -m "not long"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not long"
 
 test-full: test ## the long checks too: every kill point, chaos, planted mistakes
-	$(BIN)/pytest -n 2 -m long
+	$(BIN)/pytest -n 2 --dist loadgroup -m long
 
 bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
 	$(BIN)/python benchmarks/bench_imports.py

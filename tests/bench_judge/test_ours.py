@@ -16,6 +16,8 @@ from benchmarks.judge.cells import DISTURBANCES, Cell, Disturbance
 from benchmarks.judge.ours import HOUR, RULES, Judged, judge_runs
 from benchmarks.judge.streams import HORIZON, PAST, Runs, Shown, simulate
 
+# The judge is compiled anew in each process: one of them runs all of this.
+pytestmark = pytest.mark.xdist_group("compiled judge")
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 RUNS = 2
