@@ -110,7 +110,21 @@ class Oracle:
             and not any(self.kept(p) for p in parts)
             and self.managed(r)
             and not self.works_for_others(r)
+            and not (r.kind in (K.LOAD_BALANCER, K.LISTENER, K.SECURITY_GROUP) and self.shared(arn) and self.homeless())
         )
+
+    def homeless(self) -> bool:
+        """Some service that may live is on no load balancer yet."""
+        for identity, owner in self.seen.owners.items():
+            if owner.life in (Life.ALIVE, Life.UNKNOWN):
+                its = [
+                    self.r[e.target].kind
+                    for e in self.seen.references
+                    if e.owner == identity.arn and e.target in self.r
+                ]
+                if K.LOAD_BALANCER not in its:
+                    return True
+        return False
 
     def owners_let_go(self, r: Resource) -> bool:
         for c in self.seen.claims:

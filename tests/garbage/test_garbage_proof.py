@@ -200,6 +200,21 @@ def test_a_member_that_is_missing_is_found(member: str) -> None:
     assert check({name: value for name, value in record.items() if name != member})
 
 
+def test_a_record_without_what_it_needs_is_said_to_be_so() -> None:
+    record, _, _ = record_of("DeleteRule")
+    for resource in each_of(record, "resources"):
+        resource["facts"] = {"default": "true"}
+    assert any("is not complete: listener rule" in each for each in check(renewed(record)))
+
+
+def test_what_is_never_deleted_by_itself_has_no_proof() -> None:
+    record, _, _ = record_of("DeleteTargetGroup")
+    for resource in each_of(record, "resources"):
+        if resource["identity"][0] == record["act"]["target"]:
+            resource["kind"] = "task"
+    assert any("a task is never deleted by a call of its own" in each for each in check(renewed(record)))
+
+
 def test_a_removed_reference_is_proven_as_well_and_only_that_one() -> None:
     for action, params in (
         ("RevokeSecurityGroupEgress", {"GroupId": "sg-1", "SecurityGroupRuleIds": ["sgr-1"]}),
@@ -246,7 +261,8 @@ def test_a_proof_is_told_to_people() -> None:
 def test_a_proof_fits_an_item_of_the_table_however_many_services_there_are() -> None:
     fleet, on, _ = sharers(Life.DEAD)
     for number in range(500):
-        fleet.owner(f"service-{number}", Life.ALIVE)
+        owner = fleet.owner(f"service-{number}", Life.ALIVE).arn
+        fleet.refer(f"{owner}/1", Kind.SERVICE_REVISION, "arn:x:loadbalancer/app/other", "has it", owner=owner)
     first, second = fleet.judge_twice()
     step = next(s for s in plan(first, second, APART, 99).steps if s.target.arn == on.arn)
     text = json.dumps(proof.prove(step, first, second, APART).plain(), sort_keys=True, separators=(",", ":"))

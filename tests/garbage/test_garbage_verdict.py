@@ -237,6 +237,18 @@ def test_a_service_that_is_being_created_again_may_take_anything_over() -> None:
     assert not fleet.judge().garbage & set(web.own)
 
 
+def test_a_service_without_a_load_balancer_yet_may_be_placed_on_any_that_is_there() -> None:
+    fleet, on, (web,) = sharers(DEAD)
+    new = fleet.owner("new", ALIVE)
+    judged = fleet.judge()
+    assert words(judged, on.arn, on.listener, on.group) == [Word.UNKNOWN] * 3
+    assert "default/new may live and has no load balancer yet" in reason(judged, on.arn)
+    assert {web.rule, web.group} <= judged.garbage
+    other = fleet.balancer()
+    fleet.refer("revision/1", Kind.SERVICE_REVISION, other.arn, "the active revision has it", owner=new.arn)
+    assert on.arn in fleet.judge().garbage
+
+
 def test_what_an_update_left_goes_and_what_a_rollback_may_want_stays() -> None:
     fleet, _on, (web,) = sharers(ALIVE)
     old = fleet.security_group("old")

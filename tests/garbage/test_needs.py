@@ -111,6 +111,7 @@ def test_a_stack_that_was_not_looked_for_makes_the_resource_unknown(kind: Kind) 
 def test_any_service_that_may_live_has_to_be_read(operation: str, life: Life) -> None:
     fleet = fleet_of_one()
     other = fleet.owner("other", life)
+    fleet.refer("revision/1", K.SERVICE_REVISION, "arn:x:loadbalancer/app/other", "has it", owner=other.arn)
     assert not unknown_kinds(fleet)
     fleet.unread.add((operation, other.arn))
     assert unknown_kinds(fleet) == set(EVERYTHING)
@@ -119,6 +120,7 @@ def test_any_service_that_may_live_has_to_be_read(operation: str, life: Life) ->
 def test_deployments_in_flight_have_to_be_described() -> None:
     fleet = fleet_of_one()
     other = fleet.owner("other", Life.ALIVE)
+    fleet.refer("revision/1", K.SERVICE_REVISION, "arn:x:loadbalancer/app/other", "has it", owner=other.arn)
     scopes = list(fleet.scopes())
     deployed = [(o, s, 1 if (o, s) == ("ecs:ListServiceDeployments", other.arn) else n) for o, s, n in scopes]
     fleet.scopes = lambda: iter(deployed)  # type: ignore[method-assign]

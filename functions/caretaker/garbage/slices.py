@@ -13,6 +13,7 @@ from dataclasses import replace
 from caretaker.garbage.detach import is_loose
 from caretaker.garbage.graph import Graph
 from caretaker.garbage.model import Claim, Identity, Kind, Life, Observation, Owner, Reading, Reference, Resource
+from caretaker.garbage.standing import PLACES
 from caretaker.garbage.verdict import Judgement
 
 _OUTLINE = ("load_balancer", "protocol", "target_type")
@@ -35,6 +36,7 @@ def cut(judged: Judgement, arn: str) -> Observation:
     graph = judged.graph
     inside = members(judged, arn)
     edges = tuple(dict.fromkeys(_edges(graph, inside)))
+    told = {each for each in edges if graph.is_told(each)} | set(_placed(graph, inside))
     whole = {*inside, *_parts(graph, inside), *_ends(graph, edges)}
     resources = {each: graph.resources[each] for each in sorted(whole) if each in graph.resources}
     claims = tuple(sorted(_claims(graph, resources), key=lambda each: (each.resource, each.owner)))
@@ -43,7 +45,7 @@ def cut(judged: Judgement, arn: str) -> Observation:
     return replace(
         graph.observation,
         resources=resources,
-        references=tuple(sorted(each for each in edges if graph.is_told(each))),
+        references=tuple(sorted(told)),
         readings=tuple(sorted(set(_readings(judged, inside)))),
         owners=_owners(graph, claims),
         claims=claims,
@@ -70,6 +72,17 @@ def _edges(graph: Graph, inside: tuple[str, ...]) -> Iterator[Reference]:
             if each.via in ("default", "listed", "egress"):
                 yield from (one for one in graph.referrers_of(holder) if one.source_kind is Kind.STACK)
                 yield from _of_stack_of_balancer(graph, holder)
+
+
+def _placed(graph: Graph, inside: tuple[str, ...]) -> Iterator[Reference]:
+    """For each service one reference to its load balancer, where it matters that it has one."""
+    if not any(graph.is_shared(arn) and graph.resources[arn].kind in PLACES for arn in inside):
+        return
+    seen: set[str] = set()
+    for each in sorted(graph.observation.references):
+        if each.owner and each.owner not in seen and ":loadbalancer/" in each.target:
+            seen.add(each.owner)
+            yield each
 
 
 def _of_stack_of_balancer(graph: Graph, holder: str) -> Iterator[Reference]:

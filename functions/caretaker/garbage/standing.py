@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from caretaker.garbage.graph import Graph
-from caretaker.garbage.model import Claim, Identity, Kind, Life, Owner
+from caretaker.garbage.model import Claim, Identity, Kind, Life, Observation, Owner
 from caretaker.garbage.words import several
 from caretaker.runtime.clock import BadTime, iso, parse
 from caretaker.runtime.policy import GarbagePolicy
@@ -53,6 +53,22 @@ class Standing:
 _BY_NAME = (Kind.SCALABLE_TARGET, Kind.SCALING_POLICY)
 
 
+PLACES = (Kind.LOAD_BALANCER, Kind.LISTENER, Kind.SECURITY_GROUP)
+"""Kinds of what ECS shares among services: the next one may be placed on it."""
+
+
+def newcomers(observation: Observation) -> tuple[str, ...]:
+    """ARNs of services that may live and of which no load balancer is known, in order.
+
+    ECS chooses a load balancer for a new service before anything shows it, and AWS deletes a load balancer without a
+    look at its rules; so as long as a service has none, it may be about to get any.
+    """
+    placed = {each.owner for each in observation.references if each.owner and ":loadbalancer/" in each.target}
+    owners = observation.owners.values()
+    living = {each.identity.arn for each in owners if each.life in (Life.ALIVE, Life.UNKNOWN)}
+    return tuple(sorted(living - placed))
+
+
 def short(arn: str) -> str:
     """A service's `cluster/name` for people."""
     return arn.partition(":service/")[2] or arn
@@ -70,6 +86,7 @@ class Owners:
         for owner in graph.observation.owners.values():
             self._of_arn.setdefault(owner.identity.arn, []).append(owner)
         self._said: dict[Identity, Standing] = {}
+        self._newcomers = newcomers(graph.observation)
 
     def standing(self, arn: str) -> Standing:
         """What the owners of the resource and of its parts say: LEFT only if all of them do."""
@@ -79,8 +96,14 @@ class Owners:
         claims = [each for part in together for each in self._graph.claims_of(part)]
         claims += [each for part in together for each in self._living_namesakes(part)]
         said = [self._of_claim(claim) for claim in claims]
+        if self._newcomers and self._is_place(arn):
+            names = several([short(each) for each in self._newcomers])
+            said.append(Standing(Say.UNKNOWN, f"{names} may live and has no load balancer yet: it may be placed here"))
         say = min((each.say for each in said), key=lambda each: _ORDER[each])
         return Standing(say, several(list(dict.fromkeys(each.words for each in said if each.say is say))))
+
+    def _is_place(self, arn: str) -> bool:
+        return self._graph.is_shared(arn) and self._graph.resources[arn].kind in PLACES
 
     def _unclaimed(self, arn: str) -> Standing:
         others = self._graph.namesakes_of(arn)
