@@ -276,6 +276,19 @@ def test_a_new_tenant_without_a_rule_yet_stops_it_too() -> None:
     assert (looked(fleet, step) or Stop(Halt.GONE, "")).halt is Halt.SKIP
 
 
+def test_a_new_tenant_that_is_nowhere_yet_stops_the_load_balancer_but_not_its_group_once_it_is_gone() -> None:
+    fleet, on, _ = sharers(DEAD)
+    made = planned(fleet)
+    for step in made.steps:
+        if step.target.arn in (on.arn, on.group):
+            fleet.owner("new", ALIVE)
+            stop = looked(fleet, step)
+            fleet.owners.popitem()
+            assert (stop is not None) == (step.target.arn == on.arn)
+        if step.deletes:
+            fleet.remove(step.target.arn, *step.takes)
+
+
 def test_a_second_egress_rule_stops_the_revocation() -> None:
     fleet, web, step = ready("RevokeSecurityGroupEgress")
     fleet.allow(step.resource.arn, web.group, "egress")

@@ -77,7 +77,7 @@ def short(arn: str) -> str:
 class Owners:
     """The services of an observation, asked about resources."""
 
-    def __init__(self, graph: Graph, keep: Keep, now: datetime) -> None:
+    def __init__(self, graph: Graph, keep: Keep, now: datetime, *, mind_newcomers: bool = True) -> None:
         self._graph = graph
         self._keep = keep
         self._now = now
@@ -86,7 +86,7 @@ class Owners:
         for owner in graph.observation.owners.values():
             self._of_arn.setdefault(owner.identity.arn, []).append(owner)
         self._said: dict[Identity, Standing] = {}
-        self._newcomers = newcomers(graph.observation)
+        self._newcomers = newcomers(graph.observation) if mind_newcomers else ()
 
     def standing(self, arn: str) -> Standing:
         """What the owners of the resource and of its parts say: LEFT only if all of them do."""

@@ -15,7 +15,7 @@ from enum import StrEnum
 from caretaker.garbage import words
 from caretaker.garbage.detach import OPT_OUT, STACK, editable, is_loose, is_managed
 from caretaker.garbage.graph import Graph
-from caretaker.garbage.model import Life, Observation, Reference, Resource
+from caretaker.garbage.model import Kind, Life, Observation, Reference, Resource
 from caretaker.garbage.needs import NEEDS, Readings
 from caretaker.garbage.plan import Step, changed
 from caretaker.garbage.standing import Keep, Owners, Say
@@ -58,7 +58,9 @@ class _Look:
         self._step = step
         self._graph = graph
         self._readings = Readings(graph)
-        self._owners = Owners(graph, keep, now)
+        # Nobody is placed on a security group whose load balancer is gone, and AWS guards it; so that the other
+        # services need not be read again for it.
+        self._owners = Owners(graph, keep, now, mind_newcomers=step.kind is Kind.LOAD_BALANCER)
 
     def stops(self) -> Iterator[Stop]:
         """Every reason, the most telling first."""
