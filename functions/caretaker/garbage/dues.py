@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from caretaker.garbage.inventory import Entry
-from caretaker.garbage.model import Kind, Life
+from caretaker.garbage.model import Identity, Kind, Life, Observation, Read
 from caretaker.garbage.standing import short
 from caretaker.runtime.clock import parse
 from caretaker.runtime.policy import GarbagePolicy
@@ -18,6 +18,20 @@ _LOOK = timedelta(minutes=2)
 _MOST = timedelta(hours=1)
 # What policy keeps unless it says otherwise, and what is only ever reported: no reason for a sweep.
 _QUIET = frozenset({Kind.ROLE, Kind.REPOSITORY, Kind.TASK_DEFINITION, Kind.LOG_GROUP, Kind.CLUSTER})
+# Kinds of which every observation of a VPC lists all.
+_LISTED = frozenset(
+    {
+        Kind.RULE,
+        Kind.TARGET_GROUP,
+        Kind.CERTIFICATE,
+        Kind.SCALABLE_TARGET,
+        Kind.SCALING_POLICY,
+        Kind.ALARM,
+        Kind.SECURITY_GROUP,
+        Kind.LISTENER,
+        Kind.LOAD_BALANCER,
+    }
+)
 
 
 def may_leave(entry: Entry, loud: Iterable[Kind] = ()) -> bool:
@@ -29,6 +43,33 @@ def may_leave(entry: Entry, loud: Iterable[Kind] = ()) -> bool:
     quiet = _QUIET - frozenset(loud)
     kinds = {claim.kind for claim in entry.claims() if entry.life is not Life.ALIVE or not claim.current}
     return entry.life in (Life.DRAINING, Life.UNKNOWN) or bool(kinds - quiet)
+
+
+def settled(seen: Observation, placed: Collection[Identity]) -> dict[Identity, list[Identity]]:
+    """Resources that the ledger need not know any more, by service that left them: those that are gone, and shared ones
+    that a living service has as well.
+
+    Only an observation of which every reading is whole tells that something is gone.
+
+    Args:
+        placed: services that are known to lie in the observed VPC; what others have may lie elsewhere.
+    """
+    if any(reading.status is not Read.WHOLE for reading in seen.readings):
+        return {}
+    owners = seen.owners
+    living = {
+        claim.resource
+        for claim in seen.claims
+        if claim.current and (owner := owners.get(claim.owner)) is not None and owner.life is Life.ALIVE
+    }
+    found: dict[Identity, list[Identity]] = {}
+    for claim in seen.claims:
+        owner = owners.get(claim.owner)
+        if owner is None or owner.life is not Life.DEAD or claim.owner not in placed or claim.kind not in _LISTED:
+            continue
+        if claim.resource.arn not in seen.resources or (claim.shared and claim.resource in living):
+            found.setdefault(claim.owner, []).append(claim.resource)
+    return found
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from caretaker.garbage import modes, observe, savings
 from caretaker.garbage.desk import Desk, policies_of
 from caretaker.garbage.model import Observation, Word
 from caretaker.garbage.modes import RANK
+from caretaker.garbage.report import MAX_KEPT, listed
 from caretaker.garbage.standing import Keep
 from caretaker.garbage.sweep import Ground
 from caretaker.garbage.verdict import Judgement
@@ -19,6 +20,8 @@ from caretaker.runtime.policy import GarbagePolicy
 
 # A VPC that changes faster than it can be observed is left to the next patrol.
 MAX_LOOKS = 10
+# As the plan words it.
+CAP = "policy garbage.cap"
 NOT_NOW = "it is not in this sweep's plan; the next one looks at it"
 
 
@@ -79,15 +82,17 @@ def told(desk: Desk, judgement: Judgement, waiting: Mapping[str, str], targets: 
     taken |= {each for arn in chosen for each in judgement.graph.listeners_of.get(arn, ())}
     stays = dict.fromkeys(sorted(judgement.garbage - taken), NOT_NOW) | dict(waiting)
     stays = {arn: why for arn, why in stays.items() if arn in verdicts and arn not in taken}
+    held = modes.holding(verdicts, seen, stays)
+    capped = bool(desk.sweep.notes.get("capped")) or any(CAP in why for why in waiting.values())
     dead = modes.left_by_the_dead(seen)
     priced = [
         e for arn, e in verdicts.items() if arn in chosen or (e.word is not Word.GARBAGE and dead & set(e.owners))
     ]
     return {
         "counts": modes.counts(verdicts),
-        "remains": tuple(modes.remaining(verdicts, seen, stays)),
-        "savings": savings.told(savings.monthly(priced)),
-        "notes": {**desk.sweep.notes, "held": modes.holding(verdicts, seen, stays)},
+        "remains": tuple(listed(modes.remaining(verdicts, seen, stays), MAX_KEPT)),
+        "savings": tuple(listed(savings.told(savings.monthly(priced)))),
+        "notes": {**desk.sweep.notes, "held": held, "capped": capped},
     }
 
 

@@ -14,10 +14,12 @@ from caretaker.runtime.clock import iso
 # SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
 MAX_SUBJECT = 99
 MAX_TEXT = 20_000
-# EventBridge API: PutEvents takes 256 KB an entry; the record has everything, the event the first of each list.
-MAX_LISTED = 200
-# A state's data is at most 256 KiB, and the outcome is in it twice.
-MAX_LINE = 400
+# EventBridge API: PutEvents takes 256 KB an entry, and a state's data is at most 256 KiB, the message to people among
+# it. The acts themselves are items of their own, each whole.
+MAX_LISTED = 100
+MAX_LINE = 360
+# DynamoDB: an item is at most 400 KB.
+MAX_KEPT = 300
 _WORDS = {
     "done": "deleted",
     "gone": "was gone already",
@@ -71,6 +73,11 @@ def act_words(act: Act) -> str:
     return brief(f"{words} ({act.reason})" if act.reason else words)
 
 
+def act_line(act: Act) -> str:
+    """One act that is planned."""
+    return f"{act.action.partition(':')[2]} {act.kind} {act.resource}: {act.why}"
+
+
 def brief(text: str) -> str:
     return text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 3]}..."
 
@@ -111,7 +118,7 @@ def event_of(sweep: Sweep, acts: Sequence[Act], execution: str) -> dict[str, Any
         "opened": iso(sweep.opened),
         "ended": iso(sweep.ended) if sweep.ended else None,
         "counts": dict(sweep.counts),
-        "plan": _listed(sweep.plan),
+        "plan": listed(sweep.plan),
         "acts": [
             {
                 "resource": act.resource,
@@ -123,16 +130,17 @@ def event_of(sweep: Sweep, acts: Sequence[Act], execution: str) -> dict[str, Any
             | ({"reason": brief(act.reason)} if act.reason else {})
             for act in acts[:MAX_LISTED]
         ],
-        "remains": _listed(sweep.remains),
-        "savings": _listed(sweep.savings),
+        "remains": listed(sweep.remains),
+        "savings": listed(sweep.savings),
     }
     return {"detail_type": f"Sweep {str(sweep.outcome).capitalize()}", "detail": detail}
 
 
-def _listed(lines: Iterable[str]) -> list[str]:
-    found = [brief(line) for line in lines]
-    rest = len(found) - MAX_LISTED
-    return [*found[:MAX_LISTED], f"and {rest} more; the record has them all"] if rest > 0 else found
+def listed(lines: Iterable[str], most: int = MAX_LISTED) -> list[str]:
+    """The first of the lines, each cut to its length, with a word on how many more there are."""
+    found = list(lines)
+    rest = len(found) - most
+    return [brief(line) for line in found[:most]] + ([f"and {rest} more"] if rest > 0 else [])
 
 
 def message_of(sweep: Sweep, acts: Sequence[Act]) -> dict[str, str] | None:
@@ -170,7 +178,7 @@ def question_of(sweep: Sweep, acts: Sequence[Act], expires: datetime) -> dict[st
         f"Sweep {sweep.id} of {sweep.vpc} waits for your answer until {iso(expires)}.",
         f"Why it was begun: {sweep.trigger.text}",
         f"It would do {len(acts)} acts, in this order:",
-        *(f"{act.number}. {act.action.partition(':')[2]} {act.kind} {act.resource}: {act.why}" for act in acts),
+        *(f"{act.number}. {act_line(act)}" for act in acts),
         *(f"Saves: {line}" for line in sweep.savings),
         "Remains:",
         *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),

@@ -20,8 +20,6 @@ from caretaker.garbage.sweep import Act, Outcome, Sweep
 from caretaker.runtime import clock, logging
 
 MAX_REASON = 2_000
-# As the plan words it.
-CAP = "policy garbage.cap"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     now = clock.entered(event)
     if sweep.open:
         _expired(records, sweep)
-        if any(CAP in line for line in sweep.remains) and any(act.status == "done" for act in acts):
+        if sweep.notes.get("capped") and any(act.status == "done" for act in acts):
             records.want(sweep.vpc, sweep.id, f"{sweep.id} came to policy's cap")
         deleted = sum(1 for act in acts if act.status == "done")
         logging.count(f"Sweep{outcome.capitalize()}")

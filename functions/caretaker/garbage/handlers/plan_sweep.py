@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from caretaker.garbage import acts, judging, modes
+from caretaker.garbage import acts, dues, judging, modes
 from caretaker.garbage.desk import Desk, open_desk
+from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.plan import Plan, plan
 from caretaker.garbage.proof import prove
+from caretaker.garbage.report import MAX_KEPT, act_line, listed
 from caretaker.garbage.sweep import Act
 from caretaker.garbage.verdict import Judgement
 from caretaker.runtime import logging
@@ -26,6 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     judged = judging.judged(seen, policies, desk.now)
     if number == first:
         _settle(desk, judged)
+        _forget(desk, judged)
         return _after_one(desk, judged, policies)
     before = judging.load(desk, first)
     return _after_two(desk, judging.judged(before, policies, before.ended), judged, policies)
@@ -37,6 +40,15 @@ def _settle(desk: Desk, judged: Judgement) -> None:
         if act.status == "intended":
             status, reason = acts.settled(act, judged.graph)
             desk.records.answered(desk.sweep.id, act, status=status, reason=reason)
+
+
+def _forget(desk: Desk, judged: Judgement) -> None:
+    """Take off the ledger what is gone, so that a VPC in which nothing is left is not swept again and again."""
+    ledger = Ledger(desk.records.table)
+    placed = {entry.owner for entry in ledger.entries(desk.sweep.vpc) if entry.vpc == desk.sweep.vpc}
+    for owner, gone in dues.settled(judged.graph.observation, placed).items():
+        ledger.forget(owner, gone)
+        logging.logger().info(f"{owner.arn}: {len(gone)} resources are gone, or another service's")
 
 
 def _after_one(desk: Desk, judged: Judgement, policies: Policies) -> dict[str, Any]:
@@ -120,6 +132,6 @@ def _write(desk: Desk, judged: Judgement, made: Plan, mode: SweepMode, planned: 
     desk.records.update(
         desk.sweep.id,
         mode=mode,
-        plan=tuple(f"{act.action.partition(':')[2]} {act.kind} {act.resource}: {act.why}" for act in planned),
+        plan=tuple(listed((act_line(act) for act in planned), MAX_KEPT)),
         **judging.told(desk, judged, made.waiting, [step.target.arn for step in made.steps]),
     )

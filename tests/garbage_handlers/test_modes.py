@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from caretaker.garbage import modes
+from caretaker.garbage.model import Kind, Life, Word
+from caretaker.runtime.policy import GarbagePolicy
+from sweep_cases import API, WEB, seen, verdict
+
+POLICIES = {WEB.arn: GarbagePolicy(mode="act"), API.arn: GarbagePolicy(mode="observe", cap=3, apart=timedelta(hours=1))}
+
+
+def test_what_two_services_left_is_done_as_the_more_careful_one_allows() -> None:
+    assert modes.mode_of(verdict(Word.GARBAGE, Kind.RULE, WEB), POLICIES) == "act"
+    assert modes.mode_of(verdict(Word.GARBAGE, Kind.LOAD_BALANCER, WEB, API), POLICIES) == "observe"
+
+
+def test_a_service_without_a_policy_allows_nothing() -> None:
+    assert modes.mode_of(verdict(Word.GARBAGE, Kind.RULE, WEB), {}) == "observe"
+    assert not modes.allowing("approve", {})(verdict(Word.GARBAGE))
+
+
+def test_a_vpc_of_many_clusters_goes_by_the_most_careful_figures() -> None:
+    assert modes.cap(POLICIES.values()) == 3
+    assert modes.apart(POLICIES.values()) == timedelta(hours=1)
+    assert modes.cap([]) == GarbagePolicy().cap
+
+
+def test_only_what_the_dead_left_remains() -> None:
+    given = {
+        "1": verdict(Word.IN_USE, Kind.RULE, WEB),
+        "2": verdict(Word.IN_USE, Kind.RULE, API),
+        "3": verdict(Word.GARBAGE, Kind.RULE, WEB),
+    }
+    lines = modes.remaining(given, seen(web=Life.DEAD, api=Life.ALIVE), {})
+    assert lines == ["listener rule 1 of shop/web: in use: because"]
+
+
+def test_what_is_shared_or_kept_by_policy_does_not_keep_a_sweep_from_its_end() -> None:
+    observation = seen(web=Life.DEAD)
+    for word, kind, held in (
+        (Word.SHARED, Kind.LOAD_BALANCER, 0),
+        (Word.KEPT, Kind.LOG_GROUP, 0),
+        (Word.IN_USE, Kind.ROLE, 0),
+        (Word.KEPT, Kind.LOAD_BALANCER, 1),
+        (Word.UNKNOWN, Kind.SECURITY_GROUP, 1),
+        (Word.IN_USE, Kind.TARGET_GROUP, 1),
+    ):
+        assert modes.holding({"1": verdict(word, kind)}, observation, {}) == held, (word, kind)
+
+
+def test_garbage_that_has_to_wait_is_told_with_its_reason() -> None:
+    given = {"1": verdict(Word.GARBAGE)}
+    lines = modes.remaining(given, seen(web=Life.DEAD), {"1": "the cap"})
+    assert lines == ["listener rule 1 of shop/web: garbage, not to be deleted now: the cap"]
+    assert modes.holding(given, seen(web=Life.DEAD), {"1": "the cap"}) == 1
