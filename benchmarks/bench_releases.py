@@ -1,6 +1,6 @@
 """How long users meet a bad release: Caretaker against the rule of Express Mode, in the same worlds.
 
-    python benchmarks/bench_releases.py [WORLD…] [--seeds 5]
+    python benchmarks/bench_releases.py [WORLD…] [--seeds 5] [--keep FILE]
 
 Each world of worlds/ is run with Caretaker as it stands there, and once more without: its service is released by ECS's
 native canary with the settings of Express Mode (5 % for 3 minutes, then everything with 3 minutes of bake), and its
@@ -8,19 +8,21 @@ alarm is the rule of Express Mode (4xx + 5xx above 1 % of the requests in 2 of 3
 group alone, which is its best case). An Express service keeps its own rule, with and without Caretaker.
 
 Printed is simulated time from the first moment in which users met the worse revision until its weight was 0, and how
-many of its answers were errors from then on, the requests included that found no target while its tasks ended. Beside
-that: how many releases of a revision as good as the former, in the same world, were taken back. Requests are counted
-as they come in the twin, looked at every 5 seconds.
+many of its answers were errors from then on (to the end of the run if it kept weight), the requests included that found
+no target while its tasks ended. Beside that: how many releases of a revision as good as the former, in the same world,
+were taken back. Requests are counted as they come in the twin, looked at every 5 seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -97,39 +99,56 @@ class Case:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     seeds = range(1, options.seeds + 1)
-    cases = [Case(world, who, good) for world in options.worlds for who in CONTENDERS for good in (False, True)]
+    cases = [Case(world, who, good) for good in (False, True) for world in options.worlds for who in CONTENDERS]
     needed = {case: case.content() for case in cases if case.good or case.has_bad}
     print(f"{options.seeds} seeds; from the first bad moment to weight 0, median and p95 of simulated time")
     print(HEADING, flush=True)
+    found = results({content: case for case, content in needed.items()}, seeds, options.keep)
+    for world in options.worlds:
+        for who in CONTENDERS:
+            sides = (needed.get(Case(world, who, good)) for good in (False, True))
+            bad, good = ([found[content, seed] for seed in seeds] if content else [] for content in sides)
+            print(row(world if who == CONTENDERS[0] else "", who, bad, good), flush=True)
+
+
+def results(cases: Mapping[str, Case], seeds: Sequence[int], keep: Path | None) -> dict[tuple[str, int], Met]:
+    """What every case, by its content, came to with every seed. What is kept is not run again."""
+    known = _kept(keep)
+    found = {(content, seed): known.get(key(content, seed)) for content in cases for seed in seeds}
+    done = {each: met for each, met in found.items() if met is not None}
     # One process for each core: a world patches botocore, so that a process can be in one world only.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        runs: dict[str, list[Future[Met]]] = {}
-        for case, content in needed.items():
-            if content not in runs:
-                runs[content] = [pool.submit(job, case, seed) for seed in seeds]
-        _show_progress([run for each in runs.values() for run in each])
-        for world in options.worlds:
-            for who in CONTENDERS:
-                bad, good = (_results(runs, needed.get(Case(world, who, good))) for good in (False, True))
-                print(row(world if who == CONTENDERS[0] else "", who, bad, good), flush=True)
-
-
-def _results(runs: Mapping[str, Sequence[Future[Met]]], content: str | None) -> list[Met]:
-    return [run.result() for run in runs[content]] if content else []
-
-
-def _show_progress(runs: Sequence[Future[Met]]) -> None:
-    """Wait for all runs, and say on standard error how far they are."""
-    for number, run in enumerate(as_completed(runs), start=1):
-        run.result()
-        print(f"\r{number} of {len(runs)} runs", end="", file=sys.stderr, flush=True)
+        # Every case once before any twice, so that what is kept of a run cut short says something of each.
+        open_ = sorted((each for each in found if each not in done), key=lambda each: (cases[each[0]].good, each[1]))
+        runs = {pool.submit(job, cases[content], seed): (content, seed) for content, seed in open_}
+        for number, run in enumerate(as_completed(runs), start=1):
+            content, seed = runs[run]
+            done[content, seed] = run.result()
+            if keep is not None:
+                with keep.open("a", encoding="utf-8") as file:
+                    print(json.dumps({"key": key(content, seed), **asdict(run.result())}), file=file)
+            print(f"\r{number} of {len(runs)} runs", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
+    return done
+
+
+def key(content: str, seed: int) -> str:
+    """Names a run in the file of kept results."""
+    return f"{hashlib.sha256(content.encode()).hexdigest()[:16]}-{seed}"
+
+
+def _kept(keep: Path | None) -> dict[str, Met]:
+    if keep is None or not keep.exists():
+        return {}
+    lines = [json.loads(line) for line in keep.read_text(encoding="utf-8").splitlines()]
+    return {line.pop("key"): Met(**line) for line in lines}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("worlds", nargs="*", default=list(WORLDS), metavar="WORLD", help="names in worlds/")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="results are added to this file, and those in it are not run again")
     return parser.parse_args(arguments)
 
 
@@ -194,7 +213,7 @@ def met(seen: Sequence[Exposure]) -> Met:
     return Met(last.bad_at is not None, last.zero_at is not None, last.seconds_to_zero, last.errors)
 
 
-HEADING = f"{'world':<22}{'who':<10}{'bad gone':>9}{'median':>10}{'p95':>10}{'errors met':>12}{'good gone':>11}"
+HEADING = f"{'world':<24}{'who':<10}{'bad gone':>9}{'median':>10}{'p95':>10}{'errors met':>12}{'good gone':>11}"
 
 
 def row(world: str, who: str, bad: Sequence[Met], good: Sequence[Met]) -> str:
@@ -203,7 +222,7 @@ def row(world: str, who: str, bad: Sequence[Met], good: Sequence[Met]) -> str:
     median = show(statistics.median(times)) if times else "-"
     high = show(percentile(times, 0.95)) if times else "-"
     errors = f"{statistics.median(each.errors for each in bad):,.0f}" if bad else "-"
-    return f"{world:<22}{who:<10}{gone(bad):>9}{median:>10}{high:>10}{errors:>12}{gone(good):>11}"
+    return f"{world:<24}{who:<10}{gone(bad):>9}{median:>10}{high:>10}{errors:>12}{gone(good):>11}"
 
 
 def gone(runs: Iterable[Met]) -> str:

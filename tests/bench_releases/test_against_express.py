@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
-from benchmarks.bench_releases import ALARM, WORLDS, Case, Met, job, percentile, row
+from benchmarks.bench_releases import ALARM, WORLDS, Case, Met, job, key, percentile, results, row
 
 
 def test_the_world_is_the_same_but_for_who_decides() -> None:
@@ -53,6 +57,13 @@ def test_what_is_the_same_is_run_once() -> None:
         Case("release_watch_bad", who, good).content() for who in ("caretaker", "express") for good in (False, True)
     }
     assert len(contents) == 4
+
+
+def test_what_is_kept_is_not_run_again(tmp_path: Path) -> None:
+    case = Case("release_watch_bad", "express", True)
+    content, keep, met = case.content(), tmp_path / "kept", Met(True, True, 110.0, 14.0)
+    keep.write_text(json.dumps({"key": key(content, 3), **asdict(met)}) + "\n", encoding="utf-8")
+    assert results({content: case}, [3], keep) == {(content, 3): met}
 
 
 def test_every_world_can_be_run_by_both() -> None:
