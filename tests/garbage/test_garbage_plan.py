@@ -249,6 +249,25 @@ def test_an_own_reference_that_is_still_there_is_waited_for_and_a_new_one_is_not
     assert (looked(fleet, last) or Stop(Halt.GONE, "")).halt is Halt.SKIP
 
 
+def test_acm_may_still_list_the_load_balancer_that_has_let_go_of_a_certificate() -> None:
+    fleet, web, step = ready("DeleteCertificate")
+    fleet.refer(web.balancer.arn, Kind.LOAD_BALANCER, web.certificate, "is in ACM's list of what uses it")
+    assert (looked(fleet, step) or Stop(Halt.GONE, "")).halt is Halt.WAIT
+    fleet.refer("arn:x:loadbalancer/app/other", Kind.LOAD_BALANCER, web.certificate, "is in ACM's list of what uses it")
+    fleet.references.pop(-2)
+    assert (looked(fleet, step) or Stop(Halt.GONE, "")).halt is Halt.SKIP
+
+
+def test_elb_may_still_list_the_load_balancer_that_has_let_go_of_a_target_group() -> None:
+    fleet, on, (web, _) = sharers(DEAD, ALIVE)
+    fleet.fact(web.groups[0], load_balancers=on.arn)
+    step = step_of(planned(fleet), "DeleteTargetGroup", web.groups[0])
+    fleet.remove(web.rule, web.rollback)
+    assert looked(fleet, step) is None
+    fleet.refer(on.arn, Kind.LOAD_BALANCER, web.groups[0], "is named by it as its load balancer")
+    assert (looked(fleet, step) or Stop(Halt.GONE, "")).halt is Halt.WAIT
+
+
 def test_a_new_tenants_rule_stops_the_load_balancers_deletion() -> None:
     fleet, on, _ = sharers(DEAD)
     made = planned(fleet)

@@ -315,17 +315,21 @@ class _Order:
             owners=owners,
             deletes=deletes,
             takes=tuple(sorted(set(self._takes.get(target.arn, ())))) if deletes else (),
-            after=tuple(sorted(self._before(target.arn))),
+            after=tuple(sorted(set(self._before(target.arn)))),
             beside=beside,
             again=tuple(self._again(resource, target)),
         )
 
     def _before(self, arn: str) -> Iterator[str]:
-        """What goes first: the garbage that refers to it, and each reference by itself, e.g. a network interface that
-        outlives its load balancer for minutes."""
+        """What goes first: the garbage that refers to it, and each reference by itself. A network interface outlives
+        its load balancer for minutes; ACM and ELB list a load balancer for a while that has let go of a certificate or
+        target group."""
         together = (arn, *self._takes.get(arn, ()))
         yield from self._holds[arn]
-        yield from {each.source for part in together for each in self._graph.referrers_of(part)} - set(together)
+        for part in together:
+            known = (*self._graph.referrers_of(part), *self._graph.told_to(part))
+            yield from (each.source for each in known if each.source not in together)
+        yield from self._graph.resources[arn].facts.get("load_balancers", "").split()
 
     def _again(self, resource: Resource, target: Resource) -> Iterator[Ask]:
         for each in {resource.arn: resource, target.arn: target}.values():
