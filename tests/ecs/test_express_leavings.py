@@ -258,6 +258,34 @@ def test_a_protected_load_balancer_stays_and_is_used_again() -> None:
     assert stage.service("api").healthy == 1
 
 
+def test_what_somebody_else_has_deleted_meanwhile_is_deleted() -> None:
+    """As a sweep does that does not wait for ECS."""
+    kinds: tuple[Kind, ...] = ("rule", "target_groups", "security_group_rules", "security_group", "alarm", "scaling")
+    stage = Stage(express=ExpressOptions(late=kinds, late_by=1200.0)).up("web", "api")
+    express = express_of(stage)
+    stage.delete()
+    while stage.service().status != "INACTIVE":
+        stage.run(30)
+    where = {"ServiceNamespace": "ecs", "ResourceId": "service/shop/web"}
+    dimension = {"ScalableDimension": "ecs:service:DesiredCount"}
+    stage.call("DeleteRule", "elbv2", RuleArn=express.rule.arn)
+    for group in express.target_groups:
+        stage.call("DeleteTargetGroup", "elbv2", TargetGroupArn=group.arn)
+    stage.call("DeregisterScalableTarget", "application-autoscaling", **where, **dimension)
+    stage.call("DeleteAlarms", "cloudwatch", AlarmNames=["shop/web/RollbackAlarm"])
+    stage.run(LATER)
+    assert [one.status for one in express.own if one is not express.log_group] == ["DELETED"] * 8
+    assert stage.service("api").healthy == 1
+
+
+def test_a_cluster_that_is_used_stays() -> None:
+    stage = Stage(express=ExpressOptions(also_deletes=("cluster",))).up("web", "api")
+    gone(stage)
+    assert stage.service("api").healthy == 1
+    refused = [entry.text for entry in stage.kernel.timeline if entry.kind == "express.refused"]
+    assert ["ClusterContainsServicesException" in text for text in refused] == [True]
+
+
 # --- left behind and used again --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("reuses", [True, False])
 def test_whether_a_load_balancer_that_was_left_is_used_again_is_the_worlds_choice(reuses: bool) -> None:

@@ -74,7 +74,7 @@ class Balancers:
         """Whether a load balancer that was left behind is still there: somebody may have deleted it."""
         if not balancer.abandoned or job is None:
             return True
-        if self._engine.express.resources.paths.exists(balancer.load_balancer, job):
+        if self._engine.express.resources.exists("load_balancer", balancer.load_balancer, job):
             return True
         self.shared.remove(balancer)
         return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from twin.ecs.deployment import Deployment
 from twin.ecs.express.calls import Job
 from twin.ecs.express.model import Ingress, Managed, Settings
-from twin.ecs.express.options import Kind
+from twin.ecs.express.removal import Removal
 from twin.ecs.express.scaling import policy_name
 from twin.ecs.native import revisions
 from twin.errors import AwsError
@@ -75,11 +75,11 @@ class Changes:
             return
 
         def tidy() -> None:
-            groups = self._engine.express.resources.groups
+            removal, groups = self._removal(job), self._engine.express.resources.groups
             port = ingress.target_groups[0].facts["port"]
-            if self._goes("security_group_rules"):
-                self._try([group], lambda: groups.disconnect(ingress, port, job))
-            self._delete("security_group", group, job)
+            if removal.goes("security_group_rules"):
+                removal.attempt(group, lambda: groups.disconnect(ingress, port, job))
+            removal.delete("security_group", group)
 
         self._afterwards(job, deployment, tidy, lambda: None)
 
@@ -105,20 +105,24 @@ class Changes:
         """Delete what a service had on a load balancer that it left."""
         ingress.left = True
         resources, port = self._engine.express.resources, ingress.target_groups[0].facts["port"]
-        self._delete("rule", ingress.rule, job)
+        removal, certificate = self._removal(job), job.express.certificate
+        removal.delete("rule", ingress.rule)
         for group in ingress.target_groups:
-            self._delete("target_groups", group, job)
-        if self._goes("listener_certificate"):
+            removal.delete("target_groups", group)
+        if removal.goes("listener_certificate"):
             others = self._engine.express.certificates_beside(job.service, ingress.balancer)
-            self._try([job.express.certificate], lambda: resources.paths.remove_certificate(ingress, others, job))
-        if self._goes("security_group_rules"):
-            self._try([ingress.security_group], lambda: resources.groups.disconnect(ingress, port, job))
-        self._delete("security_group", ingress.security_group, job)
+            removal.attempt(certificate, lambda: resources.paths.remove_certificate(ingress, others, job))
+        if removal.goes("security_group_rules"):
+            removal.attempt(ingress.security_group, lambda: resources.groups.disconnect(ingress, port, job))
+        removal.delete("security_group", ingress.security_group)
         balancers = self._engine.express.balancers
         if balancers.leave(ingress, job.service):
-            self._delete("load_balancer", ingress.balancer.load_balancer, job)
-            self._delete("load_balancer_security_group", ingress.balancer.security_group, job)
+            removal.delete("load_balancer", ingress.balancer.load_balancer)
+            removal.delete("load_balancer_security_group", ingress.balancer.security_group)
             balancers.after(ingress.balancer)
+
+    def _removal(self, job: Job) -> Removal:
+        return Removal(self._engine, job, self._engine.options.express.update_leaves)
 
     # --- common ------------------------------------------------------------------------------------------------------
     def _afterwards(
@@ -134,28 +138,6 @@ class Changes:
                 (well if deployment.deployment_status == "SUCCESSFUL" else badly)()
 
         scheduler.spawn(wait, name=f"ecs.express.update:{job.service.name}")
-
-    def _goes(self, kind: Kind) -> bool:
-        return kind not in self._engine.options.express.update_leaves
-
-    def _delete(self, kind: Kind, managed: Managed, job: Job) -> None:
-        """Try as often as a deletion does."""
-        options, scheduler = self._engine.options.express, self._engine.kernel.scheduler
-        if managed.arn is None or managed.status == "DELETED" or not self._goes(kind):
-            return
-        now = self._engine.kernel.clock.now
-        managed.become("DEPROVISIONING", now())
-        for left in reversed(range(options.delete_tries)):
-            scheduler.sleep(self._engine.kernel.delay(options.step))
-            try:
-                self._engine.express.resources.delete(kind, managed, job)
-            except AwsError as error:
-                managed.become("FAILED", now(), f"{error.code}: {error.message}")
-                if left:
-                    scheduler.sleep(self._engine.kernel.delay(options.retry))
-                continue
-            managed.become("DELETED", now())
-            return
 
     def _try(self, managed: list[Managed], act: Callable[[], None]) -> bool:
         now = self._engine.kernel.clock.now()

@@ -12,7 +12,6 @@ from twin.ecs.express.calls import Calls, Job
 from twin.ecs.express.model import TAG_LIST, Ingress, Managed, SharedBalancer
 from twin.ecs.express.requests import main_container
 from twin.ecs.model import TaskDefinition
-from twin.errors import AwsError
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
@@ -172,13 +171,3 @@ class Paths:
             "certificate": ("acm", "DeleteCertificate", "CertificateArn"),
         }[kind]
         self._calls.on_tagged(arn, api, operation, job, **{member: arn})
-
-    def exists(self, managed: Managed, job: Job) -> bool:
-        """Whether a load balancer is there."""
-        try:
-            self._calls("elbv2", "DescribeLoadBalancers", job, LoadBalancerArns=[managed.arn])
-        except AwsError as error:
-            if error.code != "LoadBalancerNotFound":
-                raise
-            return False
-        return True

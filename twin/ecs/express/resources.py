@@ -6,19 +6,30 @@ Sources: ECS API: ECSManagedResources and what it holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twin.ecs.express.calls import Calls, Job
 from twin.ecs.express.groups import Groups
-from twin.ecs.express.model import TAGS, Express, Ingress, Managed
+from twin.ecs.express.model import TAGS, Express, Ingress, Managed, group_id
 from twin.ecs.express.options import Kind
 from twin.ecs.express.paths import Paths
 from twin.ecs.express.scaling import Scalings
+from twin.errors import AwsError
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
 
 Item = tuple[Kind, Managed]
+GONE = (
+    "InvalidGroup.NotFound",
+    "ListenerNotFound",
+    "LoadBalancerNotFound",
+    "ObjectNotFoundException",
+    "ResourceNotFoundException",
+    "RuleNotFound",
+    "TargetGroupNotFound",
+)
+"""Errors by which APIs say that there is no such thing."""
 
 
 class Resources:
@@ -65,3 +76,25 @@ class Resources:
         elif kind == "scaling":
             act = self.scalings.delete_policy if managed is job.express.policy else self.scalings.deregister
         act(managed, job)
+
+    def exists(self, kind: Kind, managed: Managed, job: Job) -> bool:
+        """Whether a resource is still there, which others may have deleted."""
+        arn = str(managed.arn)
+        asked: dict[Kind, tuple[str, str, dict[str, Any]]] = {
+            "rule": ("elbv2", "DescribeRules", {"RuleArns": [arn]}),
+            "target_groups": ("elbv2", "DescribeTargetGroups", {"TargetGroupArns": [arn]}),
+            "load_balancer": ("elbv2", "DescribeLoadBalancers", {"LoadBalancerArns": [arn]}),
+            "certificate": ("acm", "DescribeCertificate", {"CertificateArn": arn}),
+            "alarm": ("cloudwatch", "DescribeAlarms", {"AlarmNames": [arn.partition(":alarm:")[2]]}),
+            "scaling": ("application-autoscaling", "ListTagsForResource", {"ResourceARN": arn}),
+            "security_group": ("ec2", "DescribeSecurityGroups", {"GroupIds": [group_id(managed)]}),
+            "load_balancer_security_group": ("ec2", "DescribeSecurityGroups", {"GroupIds": [group_id(managed)]}),
+        }
+        api, operation, params = asked[kind]
+        try:
+            answer = self.calls(api, operation, job, **params)
+        except AwsError as error:
+            if error.code in GONE:
+                return False
+            raise
+        return kind != "alarm" or bool(answer["MetricAlarms"])

@@ -11,24 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twin.ecs.express.calls import Job, RoleLacks
-from twin.ecs.express.model import Ingress, Managed
+from twin.ecs.express.calls import Job
+from twin.ecs.express.model import Ingress
 from twin.ecs.express.options import Kind, Staying
 from twin.ecs.express.provisioning import Pauses
+from twin.ecs.express.removal import Removal
 from twin.errors import AwsError
 
 if TYPE_CHECKING:
     from twin.ecs.engine import Engine
     from twin.ecs.express.resources import Item
 
-_GONE = (
-    "InvalidGroup.NotFound",
-    "ListenerNotFound",
-    "ObjectNotFoundException",
-    "ResourceNotFoundException",
-    "RuleNotFound",
-)
-Act = Callable[[], None]
+Due = Callable[[Kind], bool]
 
 
 class Teardown:
@@ -46,7 +40,7 @@ class Teardown:
         self._port = port
         self._pauses = Pauses(engine)
         options = engine.options.express
-        self._leaves = set(options.leaves) | (set() if whole else set(options.failed_leaves))
+        self._removal = Removal(engine, job, {*options.leaves, *(() if whole else options.failed_leaves)})
         self._late = set(options.late)
 
     def start(self) -> None:
@@ -66,46 +60,34 @@ class Teardown:
             again = engine.store.services.get(self._job.service.arn) is not self._job.service
             self._pass(lambda kind: kind in self._late, named=not again)
 
-    def _pass(self, due: Callable[[Kind], bool], *, named: bool) -> None:
+    def _pass(self, due: Due, *, named: bool) -> None:
         """Delete what is due. The certificate goes last: the listener of the last service goes with its load
         balancer. `named`: also what has the name of a service, which may be another's by now."""
         express, resources = self._express, self._engine.express.resources
         for kind, managed in resources.named(express):
             if due(kind) and named:
-                self._go(kind, managed)
+                self._removal.delete(kind, managed)
         here = list(dict.fromkeys([*express.ingresses.values(), express.ingress]))
         for ingress in [one for one in here if not one.left]:
             self._leave(ingress, due)
         if due("certificate"):
-            self._go("certificate", express.certificate)
+            self._removal.delete("certificate", express.certificate)
 
-    def _leave(self, ingress: Ingress, due: Callable[[Kind], bool]) -> None:
+    def _leave(self, ingress: Ingress, due: Due) -> None:
         express, resources, job = self._express, self._engine.express.resources, self._job
         for kind, managed in resources.of_ingress(ingress):
-            if kind == "security_group" and self._goes("security_group_rules", due):
-                self._try(managed, lambda: resources.groups.disconnect(ingress, self._port, job))
+            if kind == "security_group" and due("security_group_rules") and self._removal.goes("security_group_rules"):
+                self._removal.attempt(managed, lambda: resources.groups.disconnect(ingress, self._port, job))
             if due(kind):
-                self._go(kind, managed)
+                self._removal.delete(kind, managed)
         self._balancer(ingress, due)
-        if self._goes("listener_certificate", due) and ingress.balancer.load_balancer.status != "DELETED":
+        detaches = due("listener_certificate") and self._removal.goes("listener_certificate")
+        if detaches and ingress.balancer.load_balancer.status != "DELETED":
             others = self._engine.express.certificates_beside(job.service, ingress.balancer)
-            self._try(express.certificate, lambda: resources.paths.remove_certificate(ingress, others, job))
+            act = lambda: resources.paths.remove_certificate(ingress, others, job)  # noqa: E731
+            self._removal.attempt(express.certificate, act)
 
-    def _also(self, kinds: tuple[Staying, ...]) -> None:
-        """What stays by most reports. A cluster that is still used stays."""
-        service, job, calls = self._job.service, self._job, self._engine.express.resources.calls
-        family = f"{service.cluster.name}-{service.name}"
-        if "task_definitions" in kinds:
-            for one in self._engine.store.definitions.get(family, []):
-                if one.status == "ACTIVE":
-                    calls("ecs", "DeregisterTaskDefinition", job, taskDefinition=one.arn)
-        if "log_group" in kinds and self._express.log_group.arn is not None:
-            calls("logs", "DeleteLogGroup", job, logGroupName=self._express.log_group.facts["logGroupName"])
-            self._express.log_group.become("DELETED", self._engine.kernel.clock.now())
-        if "cluster" in kinds and not list(self._engine.store.services_of(service.cluster)):
-            calls("ecs", "DeleteCluster", job, cluster=service.cluster.name)
-
-    def _balancer(self, ingress: Ingress, due: Callable[[Kind], bool]) -> None:
+    def _balancer(self, ingress: Ingress, due: Due) -> None:
         """The load balancer goes if nobody else is on it."""
         balancer, balancers = ingress.balancer, self._engine.express.balancers
         if not balancers.leave(ingress, self._job.service):
@@ -116,40 +98,27 @@ class Teardown:
         ]
         for kind, managed in shared:
             if due(kind):
-                self._go(kind, managed)
+                self._removal.delete(kind, managed)
         balancers.after(balancer)
 
-    # --- one resource ------------------------------------------------------------------------------------------------
-    def _goes(self, kind: Kind, due: Callable[[Kind], bool]) -> bool:
-        return due(kind) and kind not in self._leaves
+    def _also(self, kinds: tuple[Staying, ...]) -> None:
+        """What stays by most reports. What is refused, such as a cluster that is still used, stays."""
+        service, log_group = self._job.service, self._express.log_group
+        if "task_definitions" in kinds:
+            for one in self._engine.store.definitions.get(f"{service.cluster.name}-{service.name}", []):
+                if one.status == "ACTIVE":
+                    self._tried("ecs", "DeregisterTaskDefinition", taskDefinition=one.arn)
+        made, name = log_group.arn is not None, log_group.facts["logGroupName"]
+        if "log_group" in kinds and made and self._tried("logs", "DeleteLogGroup", logGroupName=name):
+            log_group.become("DELETED", self._engine.kernel.clock.now())
+        if "cluster" in kinds:
+            self._tried("ecs", "DeleteCluster", cluster=service.cluster.name)
 
-    def _go(self, kind: Kind, managed: Managed) -> None:
-        if managed.arn is None or kind in self._leaves or managed.status == "DELETED":
-            return
-        now = self._engine.kernel.clock.now
-        managed.become("DEPROVISIONING", now())
-        if self._try(managed, lambda: self._engine.express.resources.delete(kind, managed, self._job), works=True):
-            managed.become("DELETED", now())
-
-    def _try(self, managed: Managed, act: Act, *, works: bool = False) -> bool:
-        """Act, again and again where it is refused. False if it was given up; where the role is at fault it never
-        is."""
-        options, tries = self._engine.options.express, 0
-        while True:
-            if works:
-                self._pauses.work(options.step)
-            try:
-                act()
-            except AwsError as error:
-                if error.code in _GONE:
-                    return True
-                managed.become("FAILED", self._engine.kernel.clock.now(), f"{error.code}: {error.message}")
-                if isinstance(error, RoleLacks):
-                    self._pauses.idle(options.retry, self._express)
-                    continue
-                tries += 1
-                if tries >= options.delete_tries:
-                    return False
-                self._pauses.work(options.retry)
-                continue
-            return True
+    def _tried(self, api: str, operation: str, **params: str) -> bool:
+        try:
+            self._engine.express.resources.calls(api, operation, self._job, **params)
+        except AwsError as error:
+            text = f"{self._job.service.name}: {operation} is refused: {error.code}: {error.message}"
+            self._engine.kernel.note("express.refused", text, service=self._job.service.arn)
+            return False
+        return True
