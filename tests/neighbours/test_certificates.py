@@ -158,6 +158,29 @@ def test_a_load_balancer_without_groups_gets_its_vpcs_default_one(stage: Stage) 
     assert shown["SecurityGroups"] == [stage.ec2.default_group(vpc).group_id]
 
 
+def test_a_load_balancer_that_is_a_network_load_balancers_target_is_not_deleted(stage: Stage) -> None:
+    front = stage.balancer()
+    settings = {"Protocol": "HTTP", "Port": 80, "DefaultActions": [NOT_FOUND]}
+    plain = stage.call("elbv2", "CreateListener", LoadBalancerArn=front, **settings)["Listeners"][0]["ListenerArn"]
+    vpc = stage.ec2.subnets["subnet-a"].vpc_id
+
+    def target_group(name: str, port: int) -> str:
+        made = stage.call(
+            "elbv2", "CreateTargetGroup", Name=name, Protocol="TCP", Port=port, VpcId=vpc, TargetType="alb"
+        )
+        return str(made["TargetGroups"][0]["TargetGroupArn"])
+
+    mine, other = target_group("mine", 80), target_group("other", 81)
+    register = "RegisterTargets"
+    refused("InvalidTarget", lambda: stage.call("elbv2", register, TargetGroupArn=other, Targets=[{"Id": front}]))
+    stage.call("elbv2", register, TargetGroupArn=mine, Targets=[{"Id": front}])
+    refused("ResourceInUse", lambda: stage.call("elbv2", "DeleteLoadBalancer", LoadBalancerArn=front))
+    refused("ResourceInUse", lambda: stage.call("elbv2", "DeleteListener", ListenerArn=plain))
+    stage.call("elbv2", "DeregisterTargets", TargetGroupArn=mine, Targets=[{"Id": front}])
+    stage.run(1)
+    stage.call("elbv2", "DeleteLoadBalancer", LoadBalancerArn=front)
+
+
 def test_published_rates_hold_for_people_and_functions(stage: Stage) -> None:
     for _ in range(40):
         stage.call("elbv2", "DescribeLoadBalancers")

@@ -17,8 +17,10 @@ def _ec2_instances(params: Params, names: Names) -> Iterable[Ask]:
 
 
 def _security_group(params: Params, names: Names) -> Iterable[Ask]:
-    """The group that is changed; for rules, whichever group they name."""
-    return [Ask(names.arn("ec2", f"security-group/{params['GroupId']}"))]
+    """The group that is changed, whichever groups its rules name, and rules that are named by their ids."""
+    yield Ask(names.arn("ec2", f"security-group/{params['GroupId']}"))
+    for rule in params.get("SecurityGroupRuleIds") or ():
+        yield Ask(names.arn("ec2", f"security-group-rule/{rule}"))
 
 
 def _create_security_group(params: Params, names: Names) -> Iterable[Ask]:

@@ -83,7 +83,8 @@ class LoadBalancerOperations(ListenerOperations):
 
     @operation("DeleteLoadBalancer", ("LoadBalancerArn",))
     def delete_load_balancer(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        """Only deletion protection holds it up, no use; deleting again succeeds."""
+        """Deletion protection holds it up, and being a network load balancer's target; no rule does, and deleting again
+        succeeds."""
         balancer = self.load_balancers.get(params["LoadBalancerArn"])
         if balancer is None:
             return {}
@@ -91,6 +92,12 @@ class LoadBalancerOperations(ListenerOperations):
             raise AwsError(
                 "OperationNotPermitted",
                 f"Load balancer '{balancer.arn}' cannot be deleted because deletion protection is enabled",
+            )
+        if self.is_target(balancer.arn):
+            raise AwsError(
+                "ResourceInUse",
+                f"Load balancer '{balancer.arn}' cannot be deleted because it is currently associated with another "
+                "service",
             )
         for listener in self.listeners_of(balancer.arn):
             self._remove_listener(listener, call)

@@ -117,6 +117,8 @@ class TargetGroupOperations(Balancing):
     def _placed(self, group: TargetGroup, target: Mapping[str, Any]) -> tuple[str, Probe]:
         """Zone and probe of a target that is registered through the API."""
         only(target, {"Id", "Port", "AvailabilityZone"}, "elbv2: RegisterTargets.Targets")
+        if group.settings["TargetType"] == "alb":
+            return self._placed_balancer(group, target)
         if group.settings["TargetType"] == "ip":
             return target.get("AvailabilityZone", ""), lambda: True
         instance = self.ec2.instances.get(target["Id"]) if self.ec2 else None
@@ -128,6 +130,19 @@ class TargetGroupOperations(Balancing):
                 f"The following targets are not in a running state and cannot be registered: '{target['Id']}'",
             )
         return instance.zone, lambda: instance.state == "running"
+
+    def _placed_balancer(self, group: TargetGroup, target: Mapping[str, Any]) -> tuple[str, Probe]:
+        """An application load balancer as the one target of a network load balancer's group (NLB guide, "Use an
+        Application Load Balancer as a target"): it must listen on the group's port."""
+        arn, port = target["Id"], group.settings["Port"]
+        balancer = self.load_balancers.get(arn)
+        if balancer is None or balancer.kind != "application":
+            raise AwsError("InvalidTarget", f"The following targets are not valid load balancers: '{arn}'")
+        if group.targets and (arn, port) not in group.targets:
+            raise AwsError("TooManyTargets", "A target group of type 'alb' can have one target")
+        if target.get("Port", port) != port or port not in [one.port for one in self.listeners_of(arn)]:
+            raise AwsError("InvalidTarget", f"The load balancer '{arn}' has no listener on port {port}")
+        return "", lambda: arn in self.load_balancers
 
     @operation("DeregisterTargets", ("TargetGroupArn", "Targets"))
     def deregister_targets(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -165,7 +180,7 @@ def group_view(group: TargetGroup) -> dict[str, Any]:
 def _group_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a new target group with AWS's defaults (ELBv2 API: CreateTargetGroup)."""
     target_type = params.get("TargetType", "instance")
-    if target_type not in ("instance", "ip"):
+    if target_type not in ("instance", "ip", "alb"):
         raise Unmodelled(f"elbv2: CreateTargetGroup TargetType={target_type!r} is not modelled")
     for member in ("Protocol", "Port", "VpcId"):
         if member not in params:
@@ -173,8 +188,10 @@ def _group_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     protocol = params["Protocol"]
     if protocol not in ("HTTP", "HTTPS", "TCP", "TLS"):
         raise Unmodelled(f"elbv2: CreateTargetGroup Protocol={protocol!r} is not modelled")
+    if target_type == "alb" and protocol != "TCP":
+        raise invalid("Target groups of type 'alb' must have the protocol TCP")
     web = protocol in ("HTTP", "HTTPS")
-    check = params.get("HealthCheckProtocol", "HTTP" if web else "TCP")
+    check = params.get("HealthCheckProtocol", "HTTP" if web or target_type == "alb" else "TCP")
     settings: dict[str, Any] = {
         "TargetType": target_type,
         "HealthCheckEnabled": True,

@@ -91,7 +91,10 @@ class ListenerOperations(CertificateOperations, RuleOperations):
     @operation("DeleteListener", ("ListenerArn",))
     def delete_listener(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         """Deletes its rules with it."""
-        self._remove_listener(self.listener(params["ListenerArn"]), call)
+        listener = self.listener(params["ListenerArn"])
+        if self.is_target(listener.load_balancer.arn, listener.port):
+            raise AwsError("ResourceInUse", f"Listener '{listener.arn}' is currently in use by a target group")
+        self._remove_listener(listener, call)
         return {}
 
     def _remove_listener(self, listener: Listener, call: Call) -> None:

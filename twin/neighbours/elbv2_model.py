@@ -162,6 +162,15 @@ class Balancing:
         """The rules whose actions refer to the target group, with weight 0 too; oldest first."""
         return [one for one in self.rules.values() if target_group_arn in one.target_groups]
 
+    def is_target(self, balancer_arn: str, port: int | None = None) -> bool:
+        """Whether an application load balancer (its listener on `port`) is a network load balancer's target."""
+        return any(
+            target_id == balancer_arn and port in (None, target_port)
+            for group in self.target_groups.values()
+            if group.settings["TargetType"] == "alb"
+            for target_id, target_port in group.targets
+        )
+
     # --- making ------------------------------------------------------------------------------------------------------
     def _arn(self, resource: str) -> str:
         return self.kernel.arn("elasticloadbalancing", resource)
