@@ -13,15 +13,23 @@ _NEXT = (("nextToken", "nextToken"),)
 _LIMIT = {"limit": 50}
 
 DESCRIBE_LOG_GROUPS = Listing(
-    "logs:DescribeLogGroups", "logs", "describe_log_groups", ("logGroups",), rates.LOGS, tokens=_NEXT, fixed=_LIMIT
+    "logs:DescribeLogGroups",
+    "logs",
+    "describe_log_groups",
+    ("logGroups",),
+    rates.LOGS_GROUPS,
+    tokens=_NEXT,
+    fixed=_LIMIT,
 )
-LIST_TAGS_FOR_RESOURCE = Listing("logs:ListTagsForResource", "logs", "list_tags_for_resource", ("tags",), rates.LOGS)
+LIST_TAGS_FOR_RESOURCE = Listing(
+    "logs:ListTagsForResource", "logs", "list_tags_for_resource", ("tags",), rates.LOGS_TAGS
+)
 DESCRIBE_SUBSCRIPTION_FILTERS = Listing(
     "logs:DescribeSubscriptionFilters",
     "logs",
     "describe_subscription_filters",
     ("subscriptionFilters",),
-    rates.LOGS,
+    rates.LOGS_SUBSCRIPTION_FILTERS,
     tokens=_NEXT,
     fixed=_LIMIT,
 )
@@ -30,7 +38,7 @@ DESCRIBE_METRIC_FILTERS = Listing(
     "logs",
     "describe_metric_filters",
     ("metricFilters",),
-    rates.LOGS,
+    rates.LOGS_METRIC_FILTERS,
     tokens=_NEXT,
     fixed=_LIMIT,
 )

@@ -19,11 +19,15 @@ CLOUDWATCH_ALARMS = Rate("cloudwatch DescribeAlarms", 9, 9, "Amazon CloudWatch U
 ACM_LIST = Rate("acm ListCertificates", 1, 1, "AWS Certificate Manager User Guide: Quotas, API rate quotas")
 ACM_DESCRIBE = Rate("acm DescribeCertificate", 10, 10, ACM_LIST.source)
 ACM_TAGS = Rate("acm ListTagsForCertificate", 10, 10, ACM_LIST.source)
-LOGS = Rate("logs describe", 5, 5, "Amazon CloudWatch Logs User Guide: CloudWatch Logs quotas (the least of them)")
+_LOGS = "Amazon CloudWatch Logs User Guide: CloudWatch Logs quotas"
+LOGS_GROUPS = Rate("logs DescribeLogGroups", 10, 10, _LOGS)
+LOGS_METRIC_FILTERS = Rate("logs DescribeMetricFilters", 5, 5, _LOGS)
+LOGS_SUBSCRIPTION_FILTERS = Rate("logs DescribeSubscriptionFilters", 5, 5, _LOGS)
+LOGS_TAGS = Rate("logs ListTagsForResource", 5, 5, f"{_LOGS} (none published for it: the least of the others)")
 WAF = Rate("wafv2 get", 1, 1, "AWS WAF Developer Guide: AWS WAF quotas, calls a second")
 ROUTE53 = Rate("route53", 5, 5, "Amazon Route 53 Developer Guide: Quotas, maximums on Route 53 API requests")
 # No rate is published for these two; this is a bound of our own.
 SCALING = Rate("application-autoscaling describe", 10, 5, "none published")
-CLOUDFORMATION = Rate("cloudformation describe", 10, 2, "none published")
+CLOUDFORMATION = Rate("cloudformation describe", 20, 5, "none published")
 EVENTS = Rate("events list", 50, 50, "Amazon EventBridge User Guide: EventBridge quotas, any other operation")
 SCHEDULER = Rate("scheduler list", 50, 50, "EventBridge Scheduler User Guide: Quotas, the least request rate")
