@@ -406,6 +406,8 @@ def test_a_move_that_is_rolled_back_ends_where_it_began() -> None:
     stage.run(LATER)
     assert express_of(stage).ingress is before
     assert counts(stage)["balancers"] == 1
+    watched = str(stage.call("DescribeAlarms", "cloudwatch", AlarmNames=["shop/web/RollbackAlarm"])["MetricAlarms"])
+    assert str(before.target_groups[0].arn).rpartition(":")[2] in watched
     assert stage.described()["activeConfigurations"][0]["networkConfiguration"]["subnets"] == list(PUBLIC)
     stage.release("example.com/web:3")
     stage.run(LATER)

@@ -97,9 +97,17 @@ class Changes:
             paths = self._engine.express.resources.paths
             job.service.load_balancers = paths.load_balancers(before, deployment.definition, role)
             self._engine.express.set_network(job.service, express)
+            self._watch(job)
             self._leave(after, job)
 
         self._afterwards(job, deployment, lambda: self._leave(before, job), go_back)
+
+    def _watch(self, job: Job) -> None:
+        """Alarm and scaling are about the present load balancer and target groups again."""
+        express, scalings = job.express, self._engine.express.resources.scalings
+        self._try([express.alarm], lambda: scalings.make_alarm(job))
+        group = str(express.target_groups[0].arn)
+        self._try([express.scalable_target, express.policy], lambda: scalings.put(job, group))
 
     def _leave(self, ingress: Ingress, job: Job) -> None:
         """Delete what a service had on a load balancer that it left."""
