@@ -102,7 +102,7 @@ def gate_remove(
     raise typer.Exit(remove(Account(endpoint_url), stack, cluster, service))
 
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="A release's id, or a part of it that no other has.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="A release's or sweep's id, or a part of it that no other has.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers; default: who is logged in.")]
 
 
@@ -149,7 +149,7 @@ def garbage(
 
 @app.command()
 def approve(release: Id, by: By = None, stack: Stack = "caretaker", endpoint_url: Endpoint = None) -> None:
-    """Let Caretaker do what a release that waits for a person has planned."""
+    """Let Caretaker do what a release or sweep that waits for a person has planned."""
     _answer(release, "approved", by, "", stack, endpoint_url)
 
 
@@ -161,18 +161,25 @@ def reject(
     stack: Stack = "caretaker",
     endpoint_url: Endpoint = None,
 ) -> None:
-    """Forbid what a release that waits for a person has planned."""
+    """Forbid what a release or sweep that waits for a person has planned."""
     _answer(release, "rejected", by, why, stack, endpoint_url)
 
 
 def _answer(
     release: str, word: Literal["approved", "rejected"], by: str | None, why: str, stack: str, endpoint_url: str | None
 ) -> None:
+    from cli import sweep_approval
     from cli.approval import answer
     from cli.stack import Stack as Deployed
 
-    found = answer(Deployed(stack, endpoint_url), release, word, by or _person(), why)
-    typer.echo(f"{word}: {found.id} of {found.name}")
+    deployed = Deployed(stack, endpoint_url)
+    sweep = sweep_approval.find(deployed, release) if "sweep" in release else None
+    if sweep is not None:
+        sweep_approval.answer(deployed, sweep, word, by or _person(), why)
+        typer.echo(f"{word}: {sweep.id} of {sweep.vpc}")
+        return
+    found = answer(deployed, release, word, by or _person(), why)
+    typer.echo(f"{word}: {found.id} of {found.of}")
 
 
 def _person() -> str:

@@ -15,8 +15,10 @@ from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.model import Observation, Owner
 from caretaker.garbage.observe import at_once as observe_now
 from caretaker.garbage.record import Records as Sweeps
+from caretaker.garbage.record import SweepClosed
 from caretaker.garbage.savings import monthly
 from caretaker.garbage.savings import told as savings_told
+from caretaker.garbage.sweep import Approval as SweepApproval
 from caretaker.garbage.sweep import Sweep
 from caretaker.garbage.tree import Line
 from caretaker.garbage.tree import lines as lines_of
@@ -51,6 +53,8 @@ __all__ = [
     "ReleaseMissing",
     "Settings",
     "Sweep",
+    "SweepApproval",
+    "SweepClosed",
     "Sweeps",
     "Table",
     "TokenGone",

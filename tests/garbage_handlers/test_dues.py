@@ -48,12 +48,13 @@ def test_the_ledger_forgets_what_is_gone_and_what_the_living_share() -> None:
     claims = (claim(WEB, "gone"), claim(WEB, "there"), claim(WEB, "l", shared=True), claim(API, "l", shared=True))
     resources = {f"arn:{name}": resource(Kind.RULE, name) for name in ("there", "l")}
     observation = replace(seen(web=Life.DEAD, api=Life.ALIVE), claims=claims, resources=resources)
-    assert dues.settled(observation, {WEB, API}) == {WEB: [Identity("arn:gone"), Identity("arn:l")]}
-    assert dues.settled(observation, {API}) == {}
+    assert dues.settled(observation, {WEB}, shared=True) == {WEB: [Identity("arn:gone"), Identity("arn:l")]}
+    assert dues.settled(observation, {WEB, API}, shared=False) == {WEB: [Identity("arn:gone")]}
+    assert dues.settled(observation, {API}, shared=True) == {}
     both = replace(observation, owners=seen(web=Life.DEAD, api=Life.DEAD).owners)
-    assert dues.settled(both, {WEB}) == {WEB: [Identity("arn:gone")]}
+    assert dues.settled(both, {WEB}, shared=True) == {WEB: [Identity("arn:gone")]}
     doubtful = replace(observation, readings=(Reading("x:Y", "", Read.DENIED, ""),))
-    assert dues.settled(doubtful, {WEB, API}) == {}
+    assert dues.settled(doubtful, {WEB, API}, shared=True) == {}
 
 
 def test_ecs_is_waited_for_while_it_deletes() -> None:

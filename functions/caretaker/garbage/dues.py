@@ -45,7 +45,7 @@ def may_leave(entry: Entry, loud: Iterable[Kind] = ()) -> bool:
     return entry.life in (Life.DRAINING, Life.UNKNOWN) or bool(kinds - quiet)
 
 
-def settled(seen: Observation, placed: Collection[Identity]) -> dict[Identity, list[Identity]]:
+def settled(seen: Observation, placed: Collection[Identity], *, shared: bool) -> dict[Identity, list[Identity]]:
     """Resources that the ledger need not know any more, by service that left them: those that are gone, and shared ones
     that a living service has as well.
 
@@ -53,6 +53,7 @@ def settled(seen: Observation, placed: Collection[Identity]) -> dict[Identity, l
 
     Args:
         placed: services that are known to lie in the observed VPC; what others have may lie elsewhere.
+        shared: take off the shared ones too; not while the sweep has still to tell who shares them.
     """
     if any(reading.status is not Read.WHOLE for reading in seen.readings):
         return {}
@@ -67,7 +68,7 @@ def settled(seen: Observation, placed: Collection[Identity]) -> dict[Identity, l
         owner = owners.get(claim.owner)
         if owner is None or owner.life is not Life.DEAD or claim.owner not in placed or claim.kind not in _LISTED:
             continue
-        if claim.resource.arn not in seen.resources or (claim.shared and claim.resource in living):
+        if claim.resource.arn not in seen.resources or (shared and claim.shared and claim.resource in living):
             found.setdefault(claim.owner, []).append(claim.resource)
     return found
 
