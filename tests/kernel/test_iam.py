@@ -326,3 +326,26 @@ def test_resource_types_agree_with_the_published_action_tables() -> None:
         if bool(types) == unscoped:
             wrong.append(f"{prefix}:{action} {types}")
     assert not wrong
+
+
+def test_a_condition_on_tags_is_held_against_the_scalable_target_of_the_service() -> None:
+    service = iam()
+    target = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/1"
+    service.names.target_of_resource = {"service/shop/web": target}.get
+    service.names.tag_sources["application-autoscaling"] = lambda arn: {"kind": "express"} if arn == target else {}
+    role = service.roles[ROLE]
+    allowed = {
+        "Effect": "Allow",
+        "Action": "application-autoscaling:DeregisterScalableTarget",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:ResourceTag/kind": "express"}},
+    }
+    service.add_policy(role, {"Statement": allowed}, "test")
+
+    def denied(name: str) -> bool:
+        where = {"ServiceNamespace": "ecs", "ResourceId": f"service/shop/{name}"}
+        call = ("application-autoscaling", "DeregisterScalableTarget", {**where, "ScalableDimension": "ecs"})
+        return service.authorize(Caller("function", "f", ROLE), *call) is not None
+
+    assert not denied("web")
+    assert denied("api")

@@ -229,6 +229,7 @@ class Alarms:
             alarm.reason = reason
         else:
             self._change(alarm, state, reason)
+        self._judge_composites()
 
     def _to_next_minute(self) -> float:
         return MINUTE - math.fmod(self.kernel.clock.time(), MINUTE)

@@ -24,6 +24,7 @@ class Names:
         tag_sources: by IAM prefix (`ecs`, `ec2`, `autoscaling`, …), a function from a resource's ARN to its tags.
         partition_keys: name of the partition key of each DynamoDB table.
         group_of_instance: the Auto Scaling group that an instance belongs to.
+        target_of_resource: ARN of the scalable target of a resource (`service/<cluster>/<service>`).
     """
 
     region: str
@@ -31,6 +32,7 @@ class Names:
     tag_sources: dict[str, Tags] = field(default_factory=dict)
     partition_keys: dict[str, str] = field(default_factory=dict)
     group_of_instance: Callable[[str], str | None] = lambda _instance: None
+    target_of_resource: Callable[[str], str | None] = lambda _resource: None
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"

@@ -63,8 +63,9 @@ def _stack(params: Params, names: Names) -> Iterable[Ask]:
 
 
 def _scalable_target(params: Params, names: Names) -> Iterable[Ask]:
-    """The target's ARN, which is not in most requests: policies that name one are not matched."""
-    arn = params.get("ResourceARN") or names.arn("application-autoscaling", "scalable-target/*")
+    """The target by its ARN, or by the resource that it scales; one that is not registered yet has no id."""
+    arn = params.get("ResourceARN") or names.target_of_resource(params.get("ResourceId", ""))
+    arn = arn or names.arn("application-autoscaling", "scalable-target/*")
     known = {"service-namespace": "ServiceNamespace", "scalable-dimension": "ScalableDimension"}
     keys = {f"application-autoscaling:{key}": (params[member],) for key, member in known.items() if params.get(member)}
     return [Ask(arn, keys=keys, absent=frozenset(f"application-autoscaling:{key}" for key in known))]

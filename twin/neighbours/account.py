@@ -51,6 +51,7 @@ class Account:
         self.iam = IamApi(kernel, gateway.iam)
         self.ecr = Ecr(kernel)
         self.scheduler = EventScheduler(kernel)
+        gateway.iam.names.target_of_resource = self.scaling.arn_of
         gateway.throttles.append(Rates(kernel.clock).check)
         for api in (self.acm, self.logs, self.scaling, self.wafv2, self.route53, self.iam, self.ecr, self.scheduler):
             gateway.register(api)

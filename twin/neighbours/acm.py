@@ -251,7 +251,7 @@ class Acm(Api):
         """A tag with a value goes only if it has that value."""
         tags = self._certificate(params["CertificateArn"]).tags
         for tag in params["Tags"]:
-            if tags.get(tag["Key"]) in (tag.get("Value"), None) or "Value" not in tag:
+            if "Value" not in tag or tags.get(tag["Key"]) == tag["Value"]:
                 tags.pop(tag["Key"], None)
         return {}
 

@@ -18,6 +18,7 @@ from twin.kernel.kernel import Kernel
 from twin.neighbours.common import Bus, FilterValues, after, emit, filtered, hex_id, page, tag_list, tag_map
 from twin.neighbours.ec2_requests import BAD_TOKEN as _BAD_TOKEN
 from twin.neighbours.ec2_requests import limit
+from twin.neighbours.group_store import SecurityGroupStore
 from twin.neighbours.instance_types import instance_type
 from twin.neighbours.instances import (
     Ec2Instance,
@@ -35,7 +36,6 @@ from twin.neighbours.instances import (
 from twin.neighbours.interfaces import InterfaceOperations, InterfaceStore
 from twin.neighbours.launch_templates import LaunchTemplate, LaunchTemplateOperations
 from twin.neighbours.network import NetworkOperations
-from twin.neighbours.security_groups import SecurityGroupStore
 
 DESCRIPTIONS: Mapping[str, str] = {
     "instance-retirement": "The instance is running on degraded hardware",

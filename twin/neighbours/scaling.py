@@ -61,6 +61,11 @@ class ApplicationAutoScaling(Api):
         found = self._by_arn.get(arn)
         return found.tags if found else {}
 
+    def arn_of(self, resource_id: str) -> str | None:
+        """ARN of the resource's scalable target; None if there is none."""
+        found = self.targets.get(resource_id)
+        return found.arn if found else None
+
     # --- targets -----------------------------------------------------------------------------------------------------
     @operation("RegisterScalableTarget", (*_WHERE, "MinCapacity", "MaxCapacity", "RoleARN", "SuspendedState", "Tags"))
     def register_scalable_target(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
