@@ -23,6 +23,7 @@ from botocore.model import OperationModel, ServiceModel
 from twin.errors import AwsError, Unmodelled
 from twin.kernel import loaders, shapes, virtual
 from twin.kernel.api import Api, Call, Caller, Operation, check_members
+from twin.kernel.endless import Endless
 from twin.kernel.iam import Iam
 from twin.kernel.intercept import Http, Interception
 from twin.kernel.kernel import Kernel
@@ -155,7 +156,7 @@ class Gateway:
 
     Attributes:
         latency: simulated seconds that a call costs a function or a machine, half on the way in, half on the way out.
-        api_faults, deaths: the world's faults; they strike only in a settled world.
+        api_faults, deaths, endless: the world's faults; they strike only in a settled world.
         iam: the world's roles and resource policies; the deployment fills it.
         authorizer: says why a caller with a role may not make a call, or None when it may; `iam` unless replaced.
         throttles: raise AwsError for a call that comes too fast; asked in a settled world.
@@ -169,6 +170,7 @@ class Gateway:
         self.latency = latency
         self.api_faults: list[ApiFault] = []
         self.deaths: list[Death] = []
+        self.endless: list[Endless] = []
         self.iam = Iam(kernel.region, kernel.account)
         self.authorizer: Authorizer = self.iam.authorize
         self.throttles: list[Callable[[Call], None]] = []
@@ -336,13 +338,23 @@ class Gateway:
             code, status = _DENIED.get(call.service, ("AccessDeniedException", 400))
             raise AwsError(code, denied, status)
 
+    def _cut(self, call: Call) -> Endless | None:
+        """The fault by which this listing does not end."""
+        if not self.kernel.settled or not self.endless:
+            return None
+        return next((each for each in self.endless if each.strikes(call, self.kernel.clock.elapsed)), None)
+
     def _act_own(self, visit: _Visit, call: Call) -> dict[str, Any]:
         found = self._apis[visit.service].get(visit.operation)
         if found is None:
             raise Unmodelled(f"{visit.service}:{visit.operation} is not modelled")
         mark, handler = found
-        check_members(mark, visit.service, visit.params)
-        response = handler(_copied(visit.params), call)
+        cut = self._cut(call)
+        params = cut.asked(visit.params) if cut else visit.params
+        check_members(mark, visit.service, params)
+        response = handler(_copied(params), call)
+        if cut:
+            response = cut.answered(response)
         if self.validate_responses:
             shape = self._operation_model(visit.service, visit.operation).output_shape
             errors = shapes.response_errors(shape, response)

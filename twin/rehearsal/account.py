@@ -11,7 +11,7 @@ from twin.kernel.stack_work import EXPRESS
 from twin.rehearsal import express
 from twin.rehearsal.account_spec import Gateway, Own, Stack
 from twin.rehearsal.apimodel import check_operation, check_params
-from twin.rehearsal.placeholders import Placeholders
+from twin.rehearsal.placeholders import Placeholders, standing_in
 from twin.rehearsal.spec import Service, WorldSpec
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def check(spec: WorldSpec, where: str) -> None:
     """Whether every own call exists and takes such parameters; WorldError otherwise."""
     for index, one in enumerate(spec.own):
         check_operation(one.service, one.operation, f"{where}: own[{index}].call")
-        check_params(one.service, one.operation, one.params, f"{where}: own[{index}].params")
+        check_params(one.service, one.operation, standing_in(one.params), f"{where}: own[{index}].params")
 
 
 def in_stacks(spec: WorldSpec) -> set[str]:

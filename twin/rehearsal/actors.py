@@ -9,7 +9,7 @@ from twin.kernel.api import Caller
 from twin.kernel.kernel import Entry
 from twin.rehearsal.apimodel import check_operation, check_params
 from twin.rehearsal.events import moment_of
-from twin.rehearsal.placeholders import Placeholders
+from twin.rehearsal.placeholders import Placeholders, standing_in
 from twin.rehearsal.reading import brief, nearest
 from twin.rehearsal.spec import Actor, WorldSpec
 
@@ -21,7 +21,7 @@ def check(spec: WorldSpec, where: str) -> None:
     """Whether every actor's call exists and takes such parameters; WorldError otherwise."""
     for index, actor in enumerate(spec.actors):
         check_operation(actor.service, actor.operation, f"{where}: actors[{index}].call")
-        check_params(actor.service, actor.operation, actor.params, f"{where}: actors[{index}].params")
+        check_params(actor.service, actor.operation, standing_in(actor.params), f"{where}: actors[{index}].params")
 
 
 class Actors:

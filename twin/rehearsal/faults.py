@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from twin.ecs.express.options import RoleFault
 from twin.ecs.options import AgentFault, TaskFault
-from twin.errors import WorldError
+from twin.errors import Unmodelled, WorldError
 from twin.kernel import bus
+from twin.kernel.endless import Endless, endless
 from twin.kernel.gateway import ApiFault, Death
 from twin.neighbours.ec2 import CapacityFault, LaunchFault
 from twin.rehearsal import spec as specs
+from twin.rehearsal.apimodel import check_operation
 from twin.rehearsal.reading import brief, nearest
 
 if TYPE_CHECKING:
@@ -95,11 +97,23 @@ def strike(world: World) -> None:
                     until=fault.until,
                 )
             )
+        elif isinstance(fault, specs.EndlessListingFault):
+            world.gateway.endless.append(_endless(fault, f"faults[{index}]", functions))
         elif isinstance(fault, specs.FunctionDiesFault):
             _check_function(field, fault.function, functions)
             world.gateway.deaths.append(Death(fault.function, fault.service, fault.operation, fault.when, fault.nth))
         elif isinstance(fault, specs.EventFault):
             world.bus.faults.append(_event_fault(fault))
+
+
+def _endless(fault: specs.EndlessListingFault, field: str, functions: list[str]) -> Endless:
+    if fault.function is not None:
+        _check_function(f"{field}.function", fault.function, functions)
+    check_operation(fault.service, fault.operation, f"{field}.operation")
+    try:
+        return endless(fault.service, fault.operation, function=fault.function, after=fault.after, until=fault.until)
+    except Unmodelled as error:
+        raise WorldError(f"{field}.operation: {error}") from None
 
 
 def _check_function(field: str, name: str, functions: list[str]) -> None:

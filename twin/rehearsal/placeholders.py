@@ -47,6 +47,19 @@ _PLACEHOLDER = re.compile(rf"\{{({'|'.join(sorted(_KINDS, key=len, reverse=True)
 _BALANCED = {"alternate_target_group": "alternate"}
 
 
+_LONG = 100
+"""Characters; AWS's models refuse what is too short, and no ARN or id is."""
+
+
+def standing_in(value: Any) -> Any:
+    """The value with something as long as an ARN for each of its names, to be checked before anything is built."""
+    if isinstance(value, dict):
+        return {name: standing_in(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [standing_in(each) for each in value]
+    return _PLACEHOLDER.sub(lambda match: match[0].ljust(_LONG, "-"), value) if isinstance(value, str) else value
+
+
 class Placeholders:
     """
     Args:

@@ -278,6 +278,13 @@ class ApiErrorFault(Between):
         return self
 
 
+class EndlessListingFault(Between):
+    kind: Literal["endless_listing"]
+    service: str
+    operation: str
+    function: str | None = None
+
+
 class RoleLacksFault(Between):
     kind: Literal["role_lacks"]
     action: Annotated[str, pattern(r"[a-z0-9-]+:[A-Za-z0-9*?]+", "an IAM action such as ec2:DeleteSecurityGroup")]
@@ -343,6 +350,7 @@ class EventFault(Between):
 
 Fault = Annotated[
     ApiErrorFault
+    | EndlessListingFault
     | RoleLacksFault
     | FunctionDiesFault
     | InsufficientCapacityFault
