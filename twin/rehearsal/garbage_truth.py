@@ -333,7 +333,7 @@ def _over(service: Service) -> bool:
 def _ingresses(service: Service) -> list[Ingress]:
     express = service.express
     assert express is not None
-    return list({id(one): one for one in (*express.ingresses.values(), express.ingress)}.values())
+    return list({id(one): one for one in (*express.ingresses.values(), express.ingress, *express.former)}.values())
 
 
 def _made(service: Service) -> Iterator[tuple[Ingress | None, Managed]]:

@@ -70,16 +70,18 @@ class Changes:
     def tidy_up(self, job: Job, deployment: Deployment) -> None:
         """The security group of ECS's that no revision is in any more goes once the deployment has ended well."""
         express = job.express
-        group, ingress = express.security_group, express.ingress
-        if express.settings.own_group or group.status != "ACTIVE":
+        ingress = express.ingress
+        if express.settings.own_group or express.security_group.status != "ACTIVE":
             return
 
         def tidy() -> None:
             removal, groups = self._removal(job), self._engine.express.resources.groups
             port = ingress.target_groups[0].facts["port"]
+            former = ingress.without_group(self._engine.kernel.clock.now())
+            express.former.append(former)
             if removal.goes("security_group_rules"):
-                removal.attempt(group, lambda: groups.disconnect(ingress, port, job))
-            removal.delete("security_group", group)
+                removal.attempt(former.security_group, lambda: groups.disconnect(former, port, job))
+            removal.delete("security_group", former.security_group)
 
         self._afterwards(job, deployment, tidy, lambda: None)
 

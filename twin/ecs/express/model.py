@@ -135,6 +135,12 @@ class Ingress:
     def own(self) -> list[Managed]:
         return [self.security_group, *self.target_groups, self.rule]
 
+    def without_group(self, at: datetime) -> Ingress:
+        """Part with the security group, which is in what is returned."""
+        former = Ingress(self.balancer, Managed(at), [], self.security_group, placed=False, left=True)
+        self.security_group = Managed(at)
+        return former
+
 
 @dataclass(frozen=True)
 class Pending:
@@ -160,6 +166,7 @@ class Express:
         by_revision: those of each revision, by its ARN.
         ingress: the present one.
         ingresses: that of each revision, by its ARN.
+        former: what updates have replaced and no revision has any more.
         pending: the deployment that waits for what it needs: the first, or one that moves the service.
         endpoint: host name of its one ingress path.
         own_log_group: ECS makes its log group; else it is the customer's.
@@ -186,6 +193,7 @@ class Express:
     pending: Pending | None = None
     by_revision: dict[str, Settings] = field(default_factory=dict)
     ingresses: dict[str, Ingress] = field(default_factory=dict)
+    former: list[Ingress] = field(default_factory=list)
     provisioning: bool = True
     waits: Event | None = None
     deleting: bool = False
