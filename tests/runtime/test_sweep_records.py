@@ -128,7 +128,7 @@ def test_an_intent_is_written_only_under_the_lock(records: Records) -> None:
         {"of": "now"},
     )
     with pytest.raises(LockLost):
-        records.intend(opened, begun, "run-1", after(hours=2))
+        records.intend(opened, begun, "run-1", after(hours=3))
 
 
 def test_what_is_over_stays_so(records: Records) -> None:

@@ -32,8 +32,9 @@ def look(step: Step, table: Table, vpc: str, now: datetime) -> Observation:
     Raises:
         Throttled, Unavailable: AWS could not say; to be tried again.
     """
-    ledger = Ledger(table)
-    sheet = Sheet(vpc, iso(now), iso(now), owners=list(ledger.owners(vpc).values()), claims=list(ledger.claims(vpc)))
+    entries = Ledger(table).entries(vpc)
+    owners, claims = [each.as_owner() for each in entries], [claim for each in entries for claim in each.claims()]
+    sheet = Sheet(vpc, iso(now), iso(now), owners=owners, claims=claims)
     both = {each.arn: each for each in (step.target, step.resource)}.values()
     _read_all(sheet, [task for each in both for task in _tasks(each)])
     _read_all(sheet, list(_owners(step)))

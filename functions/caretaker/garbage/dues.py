@@ -94,7 +94,8 @@ def pause(entries: Iterable[Entry], policies: Mapping[str, GarbagePolicy], opene
         if now - opened >= LONGEST + grace:
             continue
         if entry.life is Life.DRAINING:
-            waits.append((now + _LOOK, f"ECS is deleting {short(entry.owner.arn)}"))
+            # Most deletions take minutes; one that has taken an hour is looked at every ten.
+            waits.append((now + max(_LOOK, (now - opened) / 6), f"ECS is deleting {short(entry.owner.arn)}"))
         elif entry.life is Life.DEAD and entry.since and may_leave(entry):
             # A little more than the grace, which counts as over only when it has passed.
             until = parse(entry.since, "since") + grace + timedelta(seconds=1)
@@ -102,5 +103,5 @@ def pause(entries: Iterable[Entry], policies: Mapping[str, GarbagePolicy], opene
                 waits.append((until, f"the grace of {short(entry.owner.arn)} is not over"))
     if not waits:
         return Pause(0)
-    until, words = max(waits) if all(until > now + _LOOK for until, _ in waits) else min(waits)
+    until, words = min(waits)
     return Pause(max(1, min(round((until - now).total_seconds()) + 1, round(_MOST.total_seconds()))), words)

@@ -41,8 +41,8 @@ _SK = "SWEEP"
 _INDEX = "SWEEPS"
 # How long the reaper waits before it questions a sweep, from its opening and from each sign of life.
 PATIENCE = timedelta(minutes=30)
-# How long a lock holds without a sign of life; longer than a function may take.
-LEASE = timedelta(minutes=15)
+# How long a lock holds without a sign of life: longer than a whole observation of a large account takes.
+LEASE = timedelta(hours=1)
 
 
 class SweepMissing(Exception):

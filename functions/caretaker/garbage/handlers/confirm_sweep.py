@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,9 +34,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     apart, allowed = timedelta(seconds=desk.sweep.apart), modes.allowing(_least(desk), policies)
     made = plan(first, third, apart, len(planned), allowed)
     kept = [acts.act_of(step, prove(step, first, third, apart).plain()) for step in made.steps]
-    kept = [act for act in kept if act.key in planned]
+    kept = [_going_on(act, planned[act.key]) for act in kept if act.key in planned]
     _write(desk, planned, kept, made, third)
     return {"next": "delete", "number": int(event["number"])} if kept else {"next": "close"}
+
+
+def _going_on(act: Act, before: Act) -> Act:
+    """The act with what was tried of it already: its patience does not begin anew."""
+    return replace(act, tries=before.tries, first=before.first, due=before.due, reason=before.reason)
 
 
 def _least(desk: Desk) -> SweepMode:

@@ -71,10 +71,8 @@ class Deed:
     def do(self, whole: Observation | None) -> None:
         """Look once more, write the intent with its proof, make the call, write what became of it."""
         desk, step = self.desk, acts.step_from(self.act.step)
-        policies = judging.policies_for(desk, step.owners)
         live = whole or again.look(step, desk.records.table, desk.sweep.vpc, desk.now)
-        if live is not whole:
-            policies |= judging.policies(desk, [live])
+        policies = judging.policies_for(desk, {*step.owners, *_claiming(step, live)})
         stop = self._forbidden(step, policies) or self._held(step, live, policies, whole is not None)
         if stop is not None:
             self._stopped(stop)
@@ -151,6 +149,12 @@ class Deed:
         )
         words = f"{status} {self.act.action} {self.act.resource}" + (f": {reason}" if reason else "")
         logging.logger().info(words)
+
+
+def _claiming(step: Step, live: Observation) -> set[str]:
+    """The services that claim what is deleted, by now."""
+    together = {step.target.arn, *step.takes}
+    return {claim.owner.arn for claim in live.claims if claim.resource.arn in together}
 
 
 def _readings(step: Step, live: Observation) -> list[Mapping[str, Any]]:
