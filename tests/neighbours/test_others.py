@@ -133,6 +133,19 @@ def test_services_without_regions_answer_boto3(clients: Stage) -> None:
     assert client.get_role(RoleName="infrastructure")["Role"]["Arn"] == arn
 
 
+def test_a_schedule_that_is_created_again_by_the_same_token_is_the_same(stage: Stage) -> None:
+    target = {"Arn": "arn:aws:ecs:us-east-1:1:cluster/shop", "RoleArn": "arn:aws:iam::1:role/r"}
+    given = {"ScheduleExpression": "rate(1 day)", "State": "DISABLED", "Target": target}
+
+    def create(token: str) -> str:
+        window = {"Mode": "OFF"}
+        params = {"Name": "daily", "FlexibleTimeWindow": window, "ClientToken": token, **given}
+        return str(stage.call("scheduler", "CreateSchedule", **params)["ScheduleArn"])
+
+    assert create("a") == create("a")
+    refused("ConflictException", lambda: create("b"))
+
+
 # --- rules, schedules ------------------------------------------------------------------------------------------------
 def test_somebodys_rule_and_schedule_are_shown_with_their_targets(stage: Stage) -> None:
     definition = "arn:aws:ecs:us-east-1:123456789012:task-definition/web:1"

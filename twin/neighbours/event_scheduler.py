@@ -28,10 +28,16 @@ class EventScheduler(Api):
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.schedules: dict[str, dict[str, Any]] = {}
+        self._tokens: dict[str, str | None] = {}
 
-    @operation("CreateSchedule", ("Name", "ScheduleExpression", "State", "Target", "FlexibleTimeWindow", "Description"))
+    @operation(
+        "CreateSchedule",
+        ("Name", "ScheduleExpression", "State", "Target", "FlexibleTimeWindow", "Description", "ClientToken"),
+    )
     def create_schedule(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
-        name = params["Name"]
+        name, token = params["Name"], params.pop("ClientToken", None)
+        if name in self.schedules and token is not None and self._tokens.get(name) == token:
+            return {"ScheduleArn": self.schedules[name]["Arn"]}
         if name in self.schedules:
             raise AwsError("ConflictException", f"Schedule {name} already exists.", 409)
         state = params.get("State", "ENABLED")
@@ -46,6 +52,7 @@ class EventScheduler(Api):
             "CreationDate": now,
             "LastModificationDate": now,
         }
+        self._tokens[name] = token
         self.schedules[name] = {**made, **params, "State": state}
         return {"ScheduleArn": made["Arn"]}
 
@@ -71,7 +78,7 @@ class EventScheduler(Api):
             raise AwsError("ResourceNotFoundException", f"Schedule {params['Name']} does not exist.", 404)
         return deepcopy(found)
 
-    @operation("DeleteSchedule", ("Name", "GroupName"))
+    @operation("DeleteSchedule", ("Name", "GroupName", "ClientToken"))
     def delete_schedule(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         self.get_schedule(params, call)
         del self.schedules[params["Name"]]
