@@ -168,17 +168,10 @@ def reject(
 def _answer(
     release: str, word: Literal["approved", "rejected"], by: str | None, why: str, stack: str, endpoint_url: str | None
 ) -> None:
-    from cli import sweep_approval
     from cli.approval import answer
     from cli.stack import Stack as Deployed
 
-    deployed = Deployed(stack, endpoint_url)
-    sweep = sweep_approval.find(deployed, release) if "sweep" in release else None
-    if sweep is not None:
-        sweep_approval.answer(deployed, sweep, word, by or _person(), why)
-        typer.echo(f"{word}: {sweep.id} of {sweep.vpc}")
-        return
-    found = answer(deployed, release, word, by or _person(), why)
+    found = answer(Deployed(stack, endpoint_url), release, word, by or _person(), why)
     typer.echo(f"{word}: {found.id} of {found.of}")
 
 
