@@ -61,6 +61,9 @@ _DENIED = {
     "autoscaling": ("AccessDenied", 403),
     "elbv2": ("AccessDenied", 403),
     "cloudwatch": ("AccessDenied", 403),
+    "cloudformation": ("AccessDenied", 403),
+    "iam": ("AccessDenied", 403),
+    "route53": ("AccessDenied", 403),
     "sqs": ("AccessDenied", 403),
     "sns": ("AuthorizationError", 403),
 }
