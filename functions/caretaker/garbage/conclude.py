@@ -18,6 +18,7 @@ from caretaker.garbage.sheet import Sheet
 Json = Mapping[str, Any]
 
 _BY_NAME = "ecs:DescribeServices"
+_ALIVE_FIRST = ("ACTIVE", "DRAINING", "INACTIVE", "MISSING")
 # Kinds that are reported and never looked up.
 _REPORTED = (Kind.ROLE, Kind.REPOSITORY)
 
@@ -75,15 +76,17 @@ def _life(sheet: Sheet, owner: Owner) -> tuple[Life, str]:
         reading = sheet.readings.get((_BY_NAME, arn)) or sheet.readings.get((_BY_NAME, express.cluster_of(arn)))
         why = reading.reason if reading and reading.status is not Read.WHOLE else "ECS was not asked about it"
         return Life.UNKNOWN, f"it could not be read: {why}"
-    status, now = known.get("status", ""), known.get("created", "")
-    if known.get("missing") and not status:
+    status = _status(known)
+    if status == "MISSING":
         return Life.DEAD, "ECS does not know it any more"
+    if status == "INACTIVE":
+        return Life.DEAD, "ECS says that it is INACTIVE"
+    # One ARN has one living service at a time, and only DescribeExpressGatewayService's creation time is the ledger's.
+    now = known.get("created", "")
     if now and created and now > created:
         return Life.DEAD, f"ECS knows a later service of that name, created at {now}"
     if now != created:
         return Life.UNKNOWN, f"ECS knows a service of that name that was created at {now or 'an unknown time'}"
-    if status == "INACTIVE":
-        return Life.DEAD, "ECS says that it is INACTIVE"
     if owner.life is Life.DEAD:
         return Life.UNKNOWN, f"the ledger knows it as dead ({owner.words}), and ECS says that it is {status}"
     if status == "ACTIVE":
@@ -91,6 +94,14 @@ def _life(sheet: Sheet, owner: Owner) -> tuple[Life, str]:
     if status == "DRAINING":
         return Life.DRAINING, "ECS says that it is DRAINING"
     return Life.UNKNOWN, f"ECS says that it is {status or 'in no state'}"
+
+
+def _status(known: Json) -> str:
+    """What ECS says; of two answers the one that is more alive, and one that nobody knows before all."""
+    told = {str(known[name]) for name in ("status", "by_name") if known.get(name)}
+    told |= {"MISSING"} if known.get("missing") else set()
+    strange = sorted(told - set(_ALIVE_FIRST))
+    return next(iter((*strange, *(each for each in _ALIVE_FIRST if each in told))), "")
 
 
 # --- suspects --------------------------------------------------------------------------------------------------------

@@ -196,6 +196,6 @@ LOOKS = {
     "listener certificates": Look(elbv2.DESCRIBE_LISTENER_CERTIFICATES, _listener_certificates),
     "target groups": Look(elbv2.DESCRIBE_TARGET_GROUPS, _target_groups),
     "target health": Look(elbv2.DESCRIBE_TARGET_HEALTH, _target_health),
-    "tags": Look(elbv2.DESCRIBE_TAGS, _tags),
+    "tags": Look(elbv2.DESCRIBE_TAGS, _tags, missing_is_none=True),
     "attributes": Look(elbv2.DESCRIBE_LOAD_BALANCER_ATTRIBUTES, _attributes),
 }

@@ -71,7 +71,7 @@ def _details(sheet: Sheet, task: Task, page: Page) -> None:
     """Services as DescribeServices shows them: of one of Express Mode hardly more than its status."""
     for item in page.items:
         arn = item["serviceArn"]
-        sheet.service(arn, status=item.get("status", ""), created=when(item.get("createdAt")), told=True)
+        sheet.service(arn, by_name=item.get("status", ""), told=True)
         if item.get("status") == "INACTIVE":
             continue
         sheet.refer(Reference(arn, Kind.SERVICE, item.get("clusterArn", ""), "is a service in it", owner=arn))
@@ -243,7 +243,7 @@ def of_the_draining(sheet: Sheet) -> Iterator[Task]:
     """Services that are not listed and not gone either are read as those that are."""
     for owner in sheet.owners:
         known = sheet.services.get(owner.identity.arn, {})
-        if not known.get("listed") and known.get("status") in ("ACTIVE", "DRAINING"):
+        if not known.get("listed") and known.get("by_name") in ("ACTIVE", "DRAINING"):
             yield from express_reads(owner.identity.arn)
 
 

@@ -252,6 +252,11 @@ def _read(sheet: Sheet, task: Task, pace: Pace) -> None:
     for failure in found.failures:
         if failure.reason not in look.skips:
             sheet.note(operation, _scopes(task, failure), Read.TRUNCATED, reason=f"failures: {failure}")
+    asked = len(task.params.get(look.listing.batch[0], ()))
+    answered = len(found.items) + len(found.failures)
+    if answered < asked:
+        reason = f"only {answered} of {asked} that were asked about were answered"
+        sheet.note(operation, task.scopes, Read.TRUNCATED, reason=reason)
     _go_on(sheet, task, operation, found)
 
 
@@ -272,16 +277,17 @@ def _failed(sheet: Sheet, task: Task, look: Look, error: AwsFailure) -> None:
     if look.none(error):
         sheet.note(operation, task.scopes, Read.WHOLE)
         return
-    if isinstance(error, Missing) and look.missing_is_none:
-        sheet.note(operation, task.scopes, Read.WHOLE)
-        look.take(sheet, task, Page({}, [], {}, []))
-        return
     if isinstance(error, Throttled | Unavailable) and task.tries + 1 < TRIES:
         sheet.read(replace(task, tries=task.tries + 1))
         return
     halves = list(_halves(task, look))
-    if halves and isinstance(error, Missing | Invalid):
-        sheet.read(*halves)  # one of the many that were asked about is gone: find out which
+    # One of the many that were asked about is gone: find out which. With a cluster all that was in it is gone.
+    if halves and isinstance(error, Missing | Invalid) and error.code != "ClusterNotFoundException":
+        sheet.read(*halves)
+        return
+    if isinstance(error, Missing) and look.missing_is_none:
+        sheet.note(operation, task.scopes, Read.WHOLE)
+        look.take(sheet, task, Page({}, [], {}, []))
         return
     status = Read.DENIED if isinstance(error, Denied) else Read.FAILED
     after = f" (after {task.pages} pages)" if task.pages else ""
