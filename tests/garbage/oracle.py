@@ -180,7 +180,8 @@ class Oracle:
             return True
         mine = self.claimers(r.arn)
         out = [e for e in self.seen.references if e.via == "forward" and self.home(e.part_of or e.source) == r.arn]
-        return any(not mine & self.claimers(e.target) for e in out)
+        served = [e.target for e in self.seen.references if e.via in ("listed", "default") and e.source == r.arn]
+        return any(not mine & self.claimers(e.target) for e in out) or not all(map(self.claimers, served))
 
     def claimers(self, arn: str) -> set[Identity]:
         return {c.owner for c in self.seen.claims if arn in self.r and c.resource == self.r[arn].identity}

@@ -73,13 +73,18 @@ def act_of(step: Step, proof: Mapping[str, Any]) -> Act:
 
 def settled(act: Act, graph: Graph) -> tuple[Status, str]:
     """What became of an intent whose call got no answer, by an observation after it: status and reason."""
-    step = step_from(act.step)
-    there = step.target.arn in graph.resources
-    if there and not step.deletes and step.resource.arn != step.target.arn:
-        there = any(graph.holder_of(each) == step.resource.arn for each in graph.referrers_of(step.target.arn))
-    if there:
+    if there(step_from(act.step), graph):
         return "skipped", "its call got no answer, and it is there still: planned anew if nobody uses it"
     return "done", "its call got no answer, and it is not there any more"
+
+
+def there(step: Step, graph: Graph) -> bool:
+    """Whether what a step takes away is there: the resource, or the reference to it in a shared thing."""
+    if step.target.arn not in graph.resources:
+        return False
+    if step.deletes or step.resource.arn == step.target.arn:
+        return True
+    return any(graph.holder_of(each) == step.resource.arn for each in graph.referrers_of(step.target.arn))
 
 
 # --- which one is next -----------------------------------------------------------------------------------------------

@@ -11,6 +11,22 @@ from caretaker.garbage.standing import short
 from caretaker.runtime.policy import GarbagePolicy, SweepMode
 
 RANK: Mapping[SweepMode, int] = {"observe": 0, "approve": 1, "act": 2}
+# What costs most, or holds most of the others, is told first.
+_TELLING = (
+    Kind.LOAD_BALANCER,
+    Kind.RULE,
+    Kind.TARGET_GROUP,
+    Kind.SECURITY_GROUP,
+    Kind.LISTENER,
+    Kind.CERTIFICATE,
+    Kind.SCALABLE_TARGET,
+    Kind.SCALING_POLICY,
+    Kind.ALARM,
+    Kind.LOG_GROUP,
+    Kind.TASK_DEFINITION,
+    Kind.CLUSTER,
+)
+_WEIGHT = {kind: place for place, kind in enumerate(_TELLING)}
 # What loses data or is never deleted does not decide whether a sweep got to its end.
 _BY_POLICY = frozenset({Kind.LOG_GROUP, Kind.TASK_DEFINITION, Kind.CLUSTER, Kind.ROLE, Kind.REPOSITORY})
 
@@ -61,13 +77,14 @@ def holding(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping
 
 
 def _left(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[str, str]) -> dict[str, Verdict]:
+    """What stays, the most telling first: what should go and cannot, then kind by kind."""
     dead = left_by_the_dead(seen)
     found = {}
     for arn, each in verdicts.items():
         theirs = bool(dead.intersection(each.owners))
         if arn in waiting or (theirs and each.word is not Word.GARBAGE):
             found[arn] = each
-    return found
+    return dict(sorted(found.items(), key=lambda item: (_at_rest(item[1]), _WEIGHT.get(item[1].resource.kind, 99))))
 
 
 def _at_rest(verdict: Verdict) -> bool:

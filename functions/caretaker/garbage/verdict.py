@@ -46,6 +46,8 @@ _POLICY = {
     Kind.TASK_DEFINITION: "task_definitions",
     Kind.CLUSTER: "clusters",
 }
+SERVED = ("listed", "default")
+"""How a listener names the certificates by which it serves hosts."""
 _WORKS_FOR_OTHERS = "somebody has given it other work than its service's"
 
 
@@ -145,6 +147,9 @@ class Judgement:
             if each.via == "forward" and not mine.intersection(self.graph.owners_of(each.target)):
                 target = words.named(each.target, self.graph.resources)
                 return Bar(Wave.USED, self._in_use(resource), f"it forwards to {target}: {_WORKS_FOR_OTHERS}")
+            if each.via in SERVED and not self.graph.claims_of(each.target):
+                target = words.named(each.target, self.graph.resources)
+                return Bar(Wave.USED, self._in_use(resource), f"it has {target}, which no Express service brought")
         return None
 
     def _doubtful(self, resource: Resource) -> Bar | None:

@@ -121,6 +121,10 @@ class Walk:
                 own = group and any(c.resource == group.identity and c.owner in owners for c in self._seen.claims)
                 if not own:
                     yield f"{resource.arn} forwards to {each.target}, which is not its service's"
+            if each.via in ("listed", "default") and each.source == resource.arn:
+                served = self._resources.get(each.target)
+                if not served or not any(c.resource == served.identity for c in self._seen.claims):
+                    yield f"{resource.arn} has {each.target}, which no Express service brought"
 
     # --- what keeps it -----------------------------------------------------------------------------------------------
 

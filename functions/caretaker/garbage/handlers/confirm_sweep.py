@@ -56,11 +56,14 @@ def _write(desk: Desk, planned: dict[str, Act], kept: list[Act], made: Plan, thi
     holds = {act.key for act in kept}
     for key, act in planned.items():
         if key not in holds:
-            target = acts.step_from(act.step).target.arn
-            given = verdicts.get(target)
-            reason = made.waiting.get(target) or (f"{given.word}: {given.reason}" if given else "")
-            status = "skipped" if given else "gone"
-            desk.records.answered(desk.sweep.id, act, status=status, reason=reason or "it is not there any more")
+            step = acts.step_from(act.step)
+            target = step.target.arn
+            given = verdicts.get(target) if acts.there(step, third.graph) else None
+            if given is None:
+                status, reason = "gone", "it is not there any more"
+            else:
+                status, reason = "skipped", made.waiting.get(target) or f"{given.word}: {given.reason}"
+            desk.records.answered(desk.sweep.id, act, status=status, reason=reason)
     desk.records.plan(desk.sweep.id, kept)
     targets = [acts.step_from(act.step).target.arn for act in kept]
     desk.records.update(desk.sweep.id, **judging.told(desk, third, made.waiting, targets))
