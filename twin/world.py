@@ -18,6 +18,7 @@ from twin.kernel.alarms import Alarms, CloudWatchOptions
 from twin.kernel.api import WORLD, Call
 from twin.kernel.bus import EventBus
 from twin.kernel.cloudwatch import CloudWatch
+from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.functions import Functions
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
@@ -89,7 +90,7 @@ class World:
         self.ecs = Ecs(kernel, self.bus, self.elbv2, self._ecs_options(), gateway)
         self.ec2.ecs = self.ecs
         self.ecs.engine.network = self.ec2
-        for api in (self.cloudwatch, self.ec2, self.autoscaling, self.elbv2, self.ecs):
+        for api in (DynamoDb(kernel), self.cloudwatch, self.ec2, self.autoscaling, self.elbv2, self.ecs):
             gateway.register(api)
         gateway.completed.append(self._provider_changed)
         gateway.iam.names.group_of_instance = self._group_of
