@@ -146,3 +146,32 @@ def test_services_in_another_vpc_have_a_load_balancer_there_and_can_be_moved() -
         world.run(3600)
         assert web.balancer is far.balancer
         assert world.ecs.healthy_count(world.kernel.arn("ecs", "service/shop/web")) == 1
+
+
+FAULTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"kind": "role_lacks", "action": "elasticloadbalancing:DeleteRule"}, "DRAINING", "AccessDenied"),
+    (
+        {"kind": "api_error", "aws": "ecs", "service": "elbv2", "operation": "DeleteRule", "times": None},
+        "INACTIVE",
+        "ThrottlingException",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "reason"), FAULTS)
+def test_what_goes_wrong_when_ecs_itself_deletes(fault: dict[str, Any], status: str, reason: str) -> None:
+    delete = {"call": "ecs.DeleteExpressGatewayService", "params": {"serviceArn": "{service:web}"}}
+    with built(faults=[fault], actors=[{"at": "+1m", **delete}]) as world:
+        Actors(world)
+        world.run(7200)
+        web = next(one for one in world.ecs.store.services.values() if one.name == "web")
+        assert web.express is not None
+        assert (web.status, web.express.rule.status) == (status, "FAILED")
+        assert reason in str(web.express.rule.reason)
+
+
+def test_hundreds_of_services_are_one_entry() -> None:
+    with built([{"name": "web", "count": 60, "express": {}}]) as world:
+        assert len(world.elbv2.load_balancers) == 3
+        assert {one.healthy for one in world.ecs.store.services.values()} == {1}
+        assert not world.kernel.clock.elapsed

@@ -170,7 +170,6 @@ class Express:
         pending: the deployment that waits for what it needs: the first, or one that moves the service.
         endpoint: host name of its one ingress path.
         own_log_group: ECS makes its log group; else it is the customer's.
-        own_cluster: ECS made its cluster with it.
         provisioning: what it needs is being made.
         waits: what wakes the making or deleting, while it waits for what may never come.
         deleting: DeleteExpressGatewayService was called.
@@ -189,7 +188,6 @@ class Express:
     policy: Managed
     updated_at: datetime
     own_log_group: bool = True
-    own_cluster: bool = False
     pending: Pending | None = None
     by_revision: dict[str, Settings] = field(default_factory=dict)
     ingresses: dict[str, Ingress] = field(default_factory=dict)
