@@ -107,6 +107,8 @@ def test_a_rule_in_a_peered_vpc_does_not_hold_a_group_and_becomes_stale(stage: S
     refused("InvalidGroup.NotFound", lambda: let(stage, "Ingress", theirs, to(group)))
     stage.ec2.peer(VPC, OTHER)
     (rule,) = let(stage, "Ingress", theirs, to(group))
+    (shown,) = stage.call("ec2", "DescribeSecurityGroupRules", SecurityGroupRuleIds=[rule])["SecurityGroupRules"]
+    assert (shown["ReferencedGroupInfo"]["VpcId"], shown["ReferencedGroupInfo"]["PeeringStatus"]) == (VPC, "active")
     delete(stage, group)
     (shown,) = stage.call("ec2", "DescribeSecurityGroupRules", SecurityGroupRuleIds=[rule])["SecurityGroupRules"]
     assert shown["ReferencedGroupInfo"]["GroupId"] == group

@@ -6,7 +6,7 @@ rules".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,7 +117,11 @@ def _ports(permission: Mapping[str, Any]) -> tuple[str, int | None, int | None]:
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
-def permissions_view(rules: Iterable[GroupRule], owner: str) -> list[dict[str, Any]]:
+Peer = Callable[[GroupRule], Mapping[str, str]]
+"""What is shown of a group that a rule names, beside its id and its owner: of a peered VPC's, VPC and peering."""
+
+
+def permissions_view(rules: Iterable[GroupRule], owner: str, peer: Peer) -> list[dict[str, Any]]:
     """Rules in the form of IpPermissions: those of the same protocol and ports together."""
     found: dict[tuple[str, int | None, int | None], dict[str, Any]] = {}
     for rule in rules:
@@ -131,18 +135,18 @@ def permissions_view(rules: Iterable[GroupRule], owner: str) -> list[dict[str, A
             found[terms.protocol, terms.from_port, terms.to_port] = shown
         text = {"Description": rule.description} if rule.description else {}
         if terms.kind == "GroupId":
-            shown["UserIdGroupPairs"].append({"GroupId": terms.peer, "UserId": owner, **text})
+            shown["UserIdGroupPairs"].append({"GroupId": terms.peer, "UserId": owner, **peer(rule), **text})
         else:
             shown["IpRanges" if terms.kind == "CidrIp" else "Ipv6Ranges"].append({terms.kind: terms.peer, **text})
     return list(found.values())
 
 
-def rule_view(rule: GroupRule, owner: str, arn: str) -> dict[str, Any]:
+def rule_view(rule: GroupRule, owner: str, arn: str, peer: Peer) -> dict[str, Any]:
     """As DescribeSecurityGroupRules shows it."""
     shown = _rule_members(rule)
     shown |= {"GroupOwnerId": owner, "SecurityGroupRuleArn": arn, "Tags": tag_list(rule.tags)}
     if rule.referenced:
-        shown["ReferencedGroupInfo"] = {"GroupId": rule.referenced, "UserId": owner}
+        shown["ReferencedGroupInfo"] = {"GroupId": rule.referenced, "UserId": owner, **peer(rule)}
     return shown
 
 

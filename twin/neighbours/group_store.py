@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from random import Random
 
 from twin.kernel.kernel import Kernel
@@ -47,6 +48,12 @@ class SecurityGroupStore:
     def reach(self, first: str, second: str) -> bool:
         """Whether groups of one VPC can be named in rules of the other."""
         return first == second or frozenset((first, second)) in self.peerings
+
+    def peering(self, first: str, second: str) -> dict[str, str]:
+        """The peering connection of two VPCs."""
+        pair = sorted((first, second))
+        digits = hashlib.sha256("/".join(pair).encode()).hexdigest()[:17]
+        return {"VpcPeeringConnectionId": f"pcx-{digits}"}
 
     def _number(self) -> int:
         self._made += 1

@@ -151,8 +151,8 @@ class SecurityGroupOperations:
             "OwnerId": owner,
             "VpcId": group.vpc_id,
             "SecurityGroupArn": self._group_arn(group.group_id),
-            "IpPermissions": permissions_view(group.of(False), owner),
-            "IpPermissionsEgress": permissions_view(group.of(True), owner),
+            "IpPermissions": permissions_view(group.of(False), owner, self._peer),
+            "IpPermissionsEgress": permissions_view(group.of(True), owner, self._peer),
             "Tags": tag_list(group.tags),
         }
 
@@ -304,7 +304,15 @@ class SecurityGroupOperations:
         return self.kernel.arn("ec2", f"security-group/{group_id}")
 
     def _rule_view(self, rule: GroupRule) -> dict[str, Any]:
-        return rule_view(rule, self.kernel.account, self.kernel.arn("ec2", f"security-group-rule/{rule.rule_id}"))
+        arn = self.kernel.arn("ec2", f"security-group-rule/{rule.rule_id}")
+        return rule_view(rule, self.kernel.account, arn, self._peer)
+
+    def _peer(self, rule: GroupRule) -> Mapping[str, str]:
+        store = self.security_groups
+        named, own = store.groups.get(rule.referenced or ""), store.groups[rule.group_id].vpc_id
+        if named is None or named.vpc_id == own:
+            return {}
+        return {"VpcId": named.vpc_id, "PeeringStatus": "active", **store.peering(own, named.vpc_id)}
 
 
 def _rule_filters(prefix: str, egress: bool) -> dict[str, FilterValues[SecurityGroup]]:
