@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from caretaker.aws import rates
-from caretaker.aws.listing import Rate
+from caretaker.aws.listing import Listing, Page, Rate
 from caretaker.garbage import observe
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS
@@ -16,6 +16,7 @@ from caretaker.garbage.model import Life, Observation, Read
 from reads_stage import EVERYTHING, ROLE, Stage, staged, statuses
 
 from twin.ecs.express.options import ExpressOptions
+from twin.kernel.api import Call
 
 MUTABLE = cast(dict[str, Look], LOOKS)
 OPERATIONS = {look.listing.operation: look.listing for look in LOOKS.values()}
@@ -124,6 +125,40 @@ def test_a_listing_that_does_not_end_is_truncated(stage: Stage, monkeypatch: pyt
     assert reading.reason == "the listing did not end after 1 pages"
     monkeypatch.undo()
     assert statuses(stage.observe(), "cloudwatch:DescribeAlarms") == {"": Read.WHOLE}
+
+
+def test_one_that_vanished_does_not_cost_the_others_of_its_batch_their_answer(stage: Stage, clean: Observation) -> None:
+    made = stage.call("elbv2", "CreateTargetGroup", Name="own", Protocol="HTTP", Port=80, VpcId=stage.vpc)
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+
+    def vanish(call: Call, response: object) -> None:
+        if call.operation == "DescribeTargetGroups":
+            stage.call("elbv2", "DeleteTargetGroup", TargetGroupArn=arn)
+
+    stage.gateway.completed.append(vanish)
+    try:
+        seen = stage.observe()
+    finally:
+        stage.gateway.completed.remove(vanish)
+    assert statuses(seen, "elasticloadbalancing:DescribeTags") == {"": Read.WHOLE}
+    tagged = {each.arn for each in clean.resources.values() if each.tags and ":elasticloadbalancing:" in each.arn}
+    assert len(tagged) > 3
+    assert {each for each in tagged if not seen.resources[each].tags} == set()
+    assert seen.resources[arn].tags is None
+
+
+def test_a_batch_that_answers_less_than_was_asked_is_truncated(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = observe.page
+
+    def page(listing: Listing, params: Mapping[str, Any], token: Mapping[str, Any]) -> Page:
+        found = real(listing, params, token)
+        less = listing.operation == "ecs:DescribeServices" and len(found.items) == 1
+        return replace(found, items=[]) if less else found
+
+    monkeypatch.setattr(observe, "page", page)
+    readings = [each for each in stage.observe().readings if each.operation == "ecs:DescribeServices"]
+    assert {each.status for each in readings} == {Read.TRUNCATED}
+    assert all(each.reason == "only 0 of 1 that were asked about were answered" for each in readings)
 
 
 def test_a_service_that_cannot_be_asked_about_is_neither_alive_nor_dead(stage: Stage) -> None:

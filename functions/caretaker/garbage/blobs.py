@@ -26,8 +26,29 @@ def put(table: Table, pk: str, name: str, document: Any, ttl: int | None = None)
     Args:
         ttl: when DynamoDB may forget it, in seconds of Unix time; None for never.
     """
+    _write(table, pk, name, _compressed(document), ttl)
+
+
+def keep(table: Table, pk: str, name: str, document: Any, ttl: int | None = None) -> str:
+    """Store a document beside all others, and return the name by which it is found: `name` with a digest of it. So two
+    who write at the same time do not spoil what the other has written."""
+    data = _compressed(document)
+    own = f"{name}-{_digest(data)}"
+    _write(table, pk, own, data, ttl)
+    return own
+
+
+def drop(table: Table, pk: str, name: str) -> None:
+    """Forget a document."""
+    table.write_many(deletes=[(item["pk"], item["sk"]) for item in table.query(pk, f"{name}#")])
+
+
+def _compressed(document: Any) -> bytes:
     # Level 1: a seventh larger than level 9, and several times as fast; large ones are written again and again.
-    data = zlib.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 1)
+    return zlib.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 1)
+
+
+def _write(table: Table, pk: str, name: str, data: bytes, ttl: int | None) -> None:
     digest, count = _digest(data), max(1, -(-len(data) // _PIECE))
     for number in range(count):
         piece = data[number * _PIECE : (number + 1) * _PIECE]

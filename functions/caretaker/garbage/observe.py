@@ -4,9 +4,9 @@ One call reads one page. A part makes so many calls that each API's bucket stays
 how long to wait until it is filled again; the next part goes on where this one ended. Nothing that AWS answers ends an
 observation: what could not be read to its end is a reading that says so, in AWS's words.
 
-    OBSERVATION#<id> / CURSOR         how far it is: number of its parts, when it began and ended
-    OBSERVATION#<id> / CLAIMS#…       what the ledger said when it began
-    OBSERVATION#<id> / SHEET<0|1>#…   what was read and is still to be read, after the last part and the one before
+    OBSERVATION#<id> / CURSOR              how far it is: number of its parts, names of its documents, begin and end
+    OBSERVATION#<id> / CLAIMS-<digest>#…   what the ledger said when it began
+    OBSERVATION#<id> / SHEET-<digest>#…    what was read and is still to be read
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from caretaker.aws.errors import AwsFailure, ConditionFailed, Denied, Invalid, Missing, Throttled, Unavailable
 from caretaker.aws.listing import Page, Rate, page
@@ -87,9 +88,17 @@ def begin(table: Table, name: str, vpc: str, now: datetime, *, deep: bool = Fals
         return
     sheet = _begun(vpc, Ledger(table).entries(vpc), now, deep=deep)
     ttl = _ttl(now)
-    blobs.put(table, _pk(name), "CLAIMS", [plain.claim(each) for each in sheet.claims], ttl)
-    blobs.put(table, _pk(name), "SHEET0", sheet.plain(), ttl)
-    cursor: Item = {"pk": _pk(name), "sk": "CURSOR", "part": 0, "vpc": vpc, "began": iso(now), "ended": "", "ttl": ttl}
+    cursor: Item = {
+        "pk": _pk(name),
+        "sk": "CURSOR",
+        "part": 0,
+        "claims": blobs.keep(table, _pk(name), "CLAIMS", [plain.claim(each) for each in sheet.claims], ttl),
+        "sheet": blobs.keep(table, _pk(name), "SHEET", sheet.plain(), ttl),
+        "vpc": vpc,
+        "began": iso(now),
+        "ended": "",
+        "ttl": ttl,
+    }
     try:
         table.put(cursor, condition="attribute_not_exists(#pk)")
     except ConditionFailed:
@@ -109,13 +118,13 @@ def step(table: Table, name: str, now: datetime, remaining: Callable[[], int] | 
     cursor = _cursor(table, name)
     if cursor["ended"]:
         return Progress(False, 0, 0, 0, 0)
-    sheet = _sheet(table, name, cursor["part"], now)
+    sheet = _sheet(table, cursor, now)
     pace = Pace(remaining)
-    _run(sheet, pace, lambda: _claims(table, name))
+    _run(sheet, pace, lambda: _claims(table, cursor))
     more = bool(sheet.tasks)
     if not more:
         _tell_ledger(table, sheet, now)
-    _store(table, name, cursor["part"], sheet, now, more=more)
+    _store(table, cursor, sheet, now, more=more)
     doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
     return Progress(more, pace.seconds if more else 0, pace.calls, len(sheet.tasks), doubts)
 
@@ -131,8 +140,8 @@ def load(table: Table, name: str) -> Observation:
     if not cursor["ended"]:
         raise ObservationOpen(f"{name}: part {cursor['part']} was the last that was read; there is more")
     ended = parse(cursor["ended"], "ended")
-    sheet = _sheet(table, name, cursor["part"], ended)
-    sheet.claims = _claims(table, name)
+    sheet = _sheet(table, cursor, ended)
+    sheet.claims = _claims(table, cursor)
     return conclude.observation(sheet, name, parse(cursor["began"], "began"), ended)
 
 
@@ -339,33 +348,41 @@ def _cursor(table: Table, name: str) -> Item:
     return cursor
 
 
-def _sheet(table: Table, name: str, part: int, now: datetime) -> Sheet:
-    data = blobs.get(table, _pk(name), f"SHEET{part % 2}")
-    if data is None:
-        raise ObservationMissing(f"observation: {name!r} has no part {part}")
-    return Sheet.of(data, iso(now))
+def _sheet(table: Table, cursor: Item, now: datetime) -> Sheet:
+    return Sheet.of(_document(table, cursor, "sheet"), iso(now))
 
 
-def _claims(table: Table, name: str) -> list[Claim]:
-    found = blobs.get(table, _pk(name), "CLAIMS")
+def _claims(table: Table, cursor: Item) -> list[Claim]:
+    return [plain.claim_from(each) for each in _document(table, cursor, "claims")]
+
+
+def _document(table: Table, cursor: Item, which: str) -> Any:
+    found = blobs.get(table, cursor["pk"], cursor[which])
     if found is None:
-        raise ObservationMissing(f"observation: {name!r} has no claims")
-    return [plain.claim_from(each) for each in found]
+        raise ObservationMissing(f"{cursor['pk']}: its {cursor[which]} is not in the table")
+    return found
 
 
-def _store(table: Table, name: str, part: int, sheet: Sheet, now: datetime, *, more: bool) -> None:
+def _store(table: Table, cursor: Item, sheet: Sheet, now: datetime, *, more: bool) -> None:
     """Write what was read beside the former part, then turn to it: a function that dies in between reads it again."""
-    blobs.put(table, _pk(name), f"SHEET{(part + 1) % 2}", sheet.plain(), _ttl(now))
+    kept = blobs.keep(table, cursor["pk"], "SHEET", sheet.plain(), _ttl(now))
     try:
         table.update(
-            _pk(name),
+            cursor["pk"],
             "CURSOR",
-            "SET #part = :next, #ended = :ended",
+            "SET #part = :next, #sheet = :sheet, #ended = :ended",
             condition="#part = :part",
-            values={":part": part, ":next": part + 1, ":ended": "" if more else iso(now)},
+            values={
+                ":part": cursor["part"],
+                ":next": cursor["part"] + 1,
+                ":sheet": kept,
+                ":ended": "" if more else iso(now),
+            },
         )
     except ConditionFailed:
         return  # the same part was read twice at a time, and the other one was first
+    if kept != cursor["sheet"]:
+        blobs.drop(table, cursor["pk"], cursor["sheet"])
 
 
 def _tell_ledger(table: Table, sheet: Sheet, now: datetime) -> None:
