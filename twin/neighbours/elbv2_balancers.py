@@ -160,11 +160,15 @@ class LoadBalancerOperations(ListenerOperations):
         set_load_balancer_attributes(balancer.attributes, params["Attributes"])
         return {"Attributes": attributes_view(balancer.attributes)}
 
-    def _load_balancer_view(self, one: LoadBalancer) -> dict[str, Any]:
+    def dns_name(self, one: LoadBalancer) -> str:
+        """The name under which clients reach it."""
         digits = one.arn.rsplit("/", 1)[1]
+        return f"{one.name}-{int(digits, 16) % 10**10}.{self.kernel.region}.elb.amazonaws.com"
+
+    def _load_balancer_view(self, one: LoadBalancer) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "LoadBalancerArn": one.arn,
-            "DNSName": f"{one.name}-{int(digits, 16) % 10**10}.{self.kernel.region}.elb.amazonaws.com",
+            "DNSName": self.dns_name(one),
             "CanonicalHostedZoneId": "Z35SXDOTRQ7X7K",
             "CreatedTime": one.created,
             "LoadBalancerName": one.name,

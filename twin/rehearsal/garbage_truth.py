@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from twin.ecs.express.model import Express, Ingress, Managed
+from twin.ecs.express.model import Ingress
 from twin.ecs.model import Service
 from twin.kernel.api import AWS_ECS, Call
+from twin.rehearsal.garbage_made import definitions, ingresses, made, names_group, needs, over, path_of
+from twin.rehearsal.garbage_people import People
 
 if TYPE_CHECKING:
+    from twin.neighbours.elbv2_model import Listener
     from twin.world import World
 
 Params = Mapping[str, Any]
@@ -24,6 +27,7 @@ class Truth:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._people = People(world)
         self._services: dict[int, Service] = {}
         self.remember()
 
@@ -59,20 +63,21 @@ class Truth:
     # --- whose it is -------------------------------------------------------------------------------------------------
     def makers(self, arn: str) -> list[tuple[Service, Ingress | None]]:
         """The services for which ECS made a resource, with the ingress that it is a part of."""
-        return [(service, ingress) for service in self.express for ingress, one in _made(service) if one.arn == arn]
+        return [(service, ingress) for service in self.express for ingress, one in made(service) if one.arn == arn]
 
     def _unowned(self, arn: str) -> Iterator[str]:
-        """Why a resource is not that of dead services alone."""
+        """Why a resource is not that of dead services alone, or somebody wants it to stay."""
+        yield from self._people.wishes(arn)
         makers = self.makers(arn)
         if not makers:
             yield "ECS never made it for an Express service"
         for service, ingress in makers:
-            if _needs(service, ingress):
-                yield f"service {_path(service)} lives"
+            if needs(service, ingress):
+                yield f"service {path_of(service)} lives"
 
     def living(self) -> Iterator[Service]:
         """Every service that is not INACTIVE, of any kind."""
-        return (one for one in self._world.ecs.store.services.values() if one.status != "INACTIVE" and not _over(one))
+        return (one for one in self._world.ecs.store.services.values() if one.status != "INACTIVE" and not over(one))
 
     # --- load balancing ----------------------------------------------------------------------------------------------
     def rule(self, params: Params) -> Iterator[str]:
@@ -106,18 +111,25 @@ class Truth:
         if balancer is None:
             return
         yield from self._not_shared_by_the_dead(balancer.arn)
-        made = {str(one.listener.arn) for one in self._balancers()}
+        yield from self._people.before(balancer)
+        listeners = {str(one.listener.arn) for one in self._balancers()}
         for listener in elbv2.listeners_of(balancer.arn):
-            if listener.arn not in made:
+            if listener.arn not in listeners:
                 yield f"listener {listener.port} is not ECS's"
             for rule in elbv2.rules_of(listener.arn):
                 if not rule.is_default:
                     yield f"rule {rule.priority} of its listener {listener.port} is there"
                 elif rule.target_groups:
                     yield f"its listener {listener.port} forwards by default"
+            yield from self._strange_certificates(listener)
         for group in elbv2.target_groups.values():
             if any(target == balancer.arn for target, _ in group.targets):
                 yield f"target group {group.name} has it as a target"
+
+    def _strange_certificates(self, listener: Listener) -> Iterator[str]:
+        for arn in (listener.default_certificate, *listener.more_certificates):
+            if arn is not None and not self.makers(arn):
+                yield f"certificate {arn}, which ECS never made, is on its listener {listener.port}"
 
     def listener(self, params: Params) -> Iterator[str]:
         yield "Caretaker deletes no listener by itself"
@@ -131,7 +143,7 @@ class Truth:
         for arn in present:
             yield from (f"its default certificate: {words}" for words in self._unowned(arn))
         for one in params.get("Certificates", ()):
-            if not any(_needs(*maker) for maker in self.makers(one["CertificateArn"])):
+            if not any(needs(*maker) for maker in self.makers(one["CertificateArn"])):
                 yield f"the new default certificate {one['CertificateArn']} is no living service's"
 
     def listed_certificates(self, params: Params) -> Iterator[str]:
@@ -147,18 +159,19 @@ class Truth:
 
     def _balancers(self) -> list[Any]:
         """Every shared load balancer that a service was ever on."""
-        found = {id(ingress.balancer): ingress.balancer for service in self.express for ingress in _ingresses(service)}
+        found = {id(ingress.balancer): ingress.balancer for service in self.express for ingress in ingresses(service)}
         return list(found.values())
 
     def _not_shared_by_the_dead(self, arn: str) -> Iterator[str]:
         """Why a load balancer, or its security group, is not what dead services left behind."""
+        yield from self._people.wishes(arn)
         of = [one for one in self._balancers() if arn in (one.load_balancer.arn, one.security_group.arn)]
         if not of:
             yield "ECS never made it for Express services"
         for service in self.express:
-            for ingress in _ingresses(service):
-                if ingress.balancer in of and _needs(service, ingress):
-                    yield f"service {_path(service)} is on it"
+            for ingress in ingresses(service):
+                if ingress.balancer in of and needs(service, ingress):
+                    yield f"service {path_of(service)} is on it"
 
     # --- security groups ---------------------------------------------------------------------------------------------
     def security_group(self, params: Params) -> Iterator[str]:
@@ -177,7 +190,10 @@ class Truth:
         for rule in ec2.security_groups.references_to(group_id):
             if rule.group_id != group_id:
                 yield f"rule {rule.rule_id} of {rule.group_id} names it"
-        yield from (f"service {_path(service)} names it" for service in self.living() if _names(service, group_id))
+        yield from (
+            f"service {path_of(service)} names it" for service in self.living() if names_group(service, group_id)
+        )
+        yield from self._people.runs(group_id)
         for template in ec2.templates.values():
             if group_id in repr(template):
                 yield f"launch template {template.name} names it"
@@ -233,19 +249,21 @@ class Truth:
     def _of_policy(self, name: str) -> Iterator[str]:
         """An alarm that Application Auto Scaling made for a policy goes with the service that was scaled."""
         path = name.removeprefix("TargetTracking-service/")
-        dead = [one for one in self.express if path.startswith((f"{_path(one)}-AlarmHigh", f"{_path(one)}-AlarmLow"))]
+        dead = [
+            one for one in self.express if path.startswith((f"{path_of(one)}-AlarmHigh", f"{path_of(one)}-AlarmLow"))
+        ]
         if path == name or not dead:
             yield f"{name} is nobody's that was an Express service"
         for service in self.living():
-            if path.startswith((f"{_path(service)}-AlarmHigh", f"{_path(service)}-AlarmLow")):
-                yield f"service {_path(service)} is scaled by it"
+            if path.startswith((f"{path_of(service)}-AlarmHigh", f"{path_of(service)}-AlarmLow")):
+                yield f"service {path_of(service)} is scaled by it"
 
     def scaling(self, params: Params) -> Iterator[str]:
         path = str(params["ResourceId"]).removeprefix("service/")
-        if not any(_path(service) == path for service in self.express):
+        if not any(path_of(service) == path for service in self.express):
             yield f"{path} never was an Express service"
         for service in self.living():
-            if _path(service) == path:
+            if path_of(service) == path:
                 yield f"service {path} lives"
 
     def scalable_target(self, params: Params) -> Iterator[str]:
@@ -268,23 +286,25 @@ class Truth:
         yield from self._unowned(logs.arn(name))
         yield from (f"filter {one} reads it" for one in (*group.subscriptions, *group.metrics))
         for service in self.living():
-            for definition in _definitions(service):
+            for definition in definitions(service):
                 if f"'{name}'" in repr(definition.raw):
-                    yield f"service {_path(service)} writes to it"
+                    yield f"service {path_of(service)} writes to it"
 
     def task_definition(self, params: Params) -> Iterator[str]:
         for given in params.get("taskDefinitions") or [params["taskDefinition"]]:
             name = str(given).rpartition("/")[2]
+            yield from self._people.runs(name)
             for service in self.living():
-                if any(definition.arn.rpartition("/")[2] == name for definition in _definitions(service)):
-                    yield f"service {_path(service)} has {name}"
+                if any(definition.arn.rpartition("/")[2] == name for definition in definitions(service)):
+                    yield f"service {path_of(service)} has {name}"
             for task in self._world.ecs.store.tasks.values():
                 if task.last_status != "STOPPED" and task.definition.arn.rpartition("/")[2] == name:
                     yield f"task {task.arn} runs {name}"
 
     def cluster(self, params: Params) -> Iterator[str]:
         name = str(params["cluster"]).rpartition("/")[2]
-        yield from (f"service {_path(one)} is in it" for one in self.living() if one.cluster.name == name)
+        yield from self._people.runs(name)
+        yield from (f"service {path_of(one)} is in it" for one in self.living() if one.cluster.name == name)
         for task in self._world.ecs.store.tasks.values():
             if task.last_status != "STOPPED" and task.cluster.name == name:
                 yield f"task {task.arn} runs in it"
@@ -293,9 +313,9 @@ class Truth:
     def _left(self) -> Iterator[tuple[str, tuple[str, Params]]]:
         """What ECS made that still is there, with the call that would delete it."""
         for service in self.express:
-            for _, one in _made(service):
+            for _, one in made(service):
                 yield from ((str(one.arn), call) for call in self._deletion(str(one.arn)))
-            resource = f"service/{_path(service)}"
+            resource = f"service/{path_of(service)}"
             target = self._world.account.scaling.targets.get(resource)
             if target is not None:
                 yield target.arn, ("application-autoscaling:DeregisterScalableTarget", {"ResourceId": resource})
@@ -319,56 +339,6 @@ class Truth:
             yield "ec2:DeleteSecurityGroup", {"GroupId": group}
         elif alarm in self._world.alarms.alarms:
             yield "cloudwatch:DeleteAlarms", {"AlarmNames": [alarm]}
-
-
-# --- services --------------------------------------------------------------------------------------------------------
-def _path(service: Service) -> str:
-    return f"{service.cluster.name}/{service.name}"
-
-
-def _over(service: Service) -> bool:
-    return service.express is not None and service.express.deleted_at is not None
-
-
-def _ingresses(service: Service) -> list[Ingress]:
-    express = service.express
-    assert express is not None
-    return list({id(one): one for one in (*express.ingresses.values(), express.ingress, *express.former)}.values())
-
-
-def _made(service: Service) -> Iterator[tuple[Ingress | None, Managed]]:
-    """What ECS made for a service alone, with the ingress that it is a part of."""
-    express = service.express
-    assert express is not None
-    for ingress in _ingresses(service):
-        yield from ((ingress, one) for one in ingress.own if one.arn is not None)
-    for one in _apart(express):
-        if one.arn is not None:
-            yield None, one
-
-
-def _apart(express: Express) -> list[Managed]:
-    logs = [express.log_group] if express.own_log_group else []
-    return [*logs, express.certificate, express.alarm, express.scalable_target, express.policy]
-
-
-def _needs(service: Service, ingress: Ingress | None) -> bool:
-    """Whether a service needs what ECS made for it: it lives, and ECS has not done with that ingress."""
-    return service.status != "INACTIVE" and not _over(service) and not (ingress is not None and ingress.left)
-
-
-def _names(service: Service, group_id: str) -> bool:
-    """Whether a service's settings name a security group, whether it has tasks or not."""
-    express = service.express
-    settings = [express.settings, *express.by_revision.values()] if express is not None else []
-    if any(group_id in one.given_groups for one in settings):
-        return True
-    networks = [each.revision.network for each in service.deployments]
-    return any(group_id in repr(one) for one in (*networks, service.raw.get("networkConfiguration")))
-
-
-def _definitions(service: Service) -> list[Any]:
-    return [each.revision.definition for each in service.deployments]
 
 
 _TAKES: Mapping[str, Callable[[Truth, Params], Iterator[str]]] = {

@@ -213,7 +213,8 @@ def _chunks(items: list[str], size: int) -> list[list[str]]:
 
 def _services(world: World) -> dict[str, ServiceState]:
     found: dict[str, ServiceState] = {}
-    for cluster in world.spec.clusters:
+    there = {arn.rpartition("/")[2] for arn in _paged(world, "ListClusters", "clusterArns")}
+    for cluster in (each for each in world.spec.clusters if each in there):
         for arns in _chunks(_paged(world, "ListServices", "serviceArns", cluster=cluster), 10):
             for service in _call(world, "ecs", "DescribeServices", cluster=cluster, services=arns)["services"]:
                 found[service["serviceArn"]] = _service(service, cluster)

@@ -73,7 +73,14 @@ def remaining(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mappi
 def holding(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[str, str]) -> int:
     """How much of it stays although it should go: not what others share, nor what policy keeps, nor what is only ever
     reported."""
-    return sum(1 for each in _left(verdicts, seen, waiting).values() if not _at_rest(each))
+    living = had_by_the_living(seen)
+    return sum(1 for each in _left(verdicts, seen, waiting).values() if not _at_rest(each, living))
+
+
+def had_by_the_living(seen: Observation) -> frozenset[str]:
+    """ARNs of what a living service has: one created again under a dead one's name has taken over what was left."""
+    alive = {key for key, owner in seen.owners.items() if owner.life is Life.ALIVE}
+    return frozenset(claim.resource.arn for claim in seen.claims if claim.current and claim.owner in alive)
 
 
 def _left(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[str, str]) -> dict[str, Verdict]:
@@ -84,12 +91,19 @@ def _left(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[s
         theirs = bool(dead.intersection(each.owners))
         if arn in waiting or (theirs and each.word is not Word.GARBAGE):
             found[arn] = each
-    return dict(sorted(found.items(), key=lambda item: (_at_rest(item[1]), _WEIGHT.get(item[1].resource.kind, 99))))
+    living = had_by_the_living(seen)
+    return dict(sorted(found.items(), key=lambda item: _telling(item[1], living)))
 
 
-def _at_rest(verdict: Verdict) -> bool:
+def _telling(verdict: Verdict, living: frozenset[str]) -> tuple[bool, int]:
+    return _at_rest(verdict, living), _WEIGHT.get(verdict.resource.kind, len(_WEIGHT))
+
+
+def _at_rest(verdict: Verdict, living: frozenset[str]) -> bool:
     if verdict.word is Word.GARBAGE:
         return False
+    if verdict.resource.arn in living:
+        return True
     return verdict.word in (Word.SHARED, Word.REPORTED) or verdict.resource.kind in _BY_POLICY
 
 
