@@ -4,7 +4,7 @@ import json
 
 import pytest
 from caretaker.garbage import report
-from sweep_cases import NOW, act, after, sweep
+from sweep_cases import NOW, act, sweep
 
 CLOSED = sweep(status="closed", outcome="kept", reason="why", ended=NOW, remains=("x: in use",), savings=("$1",))
 
@@ -57,13 +57,6 @@ def test_people_are_told_of_what_needs_them() -> None:
         assert message is not None
         assert len(message["subject"]) < 100
         assert "Next: " in message["text"]
-
-
-def test_the_question_names_each_act_with_its_reason_and_how_to_answer() -> None:
-    text = report.question_of(sweep(), [act(1), act(2)], after(hours=1))["text"]
-    assert "1. DeleteRule listener rule" in text
-    assert "nobody uses it" in text
-    assert f"caretaker approve {sweep().id}" in text
 
 
 def test_a_functions_own_words_are_taken_out_of_lambdas_wrapping() -> None:

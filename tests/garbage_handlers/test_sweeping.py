@@ -88,10 +88,13 @@ def test_what_is_approved_is_deleted_and_every_law_holds(swept: Swept) -> None:
     assert set(approval.keys) == {act.key for act in swept.acts}
 
 
-def test_the_question_names_every_act(swept: Swept) -> None:
+def test_the_question_names_every_act_with_its_proof(swept: Swept) -> None:
     (question,) = swept.messages
     for act in swept.acts:
+        assert f"{act.number}. " in question
         assert act.resource in question
+    assert question.count("first observation ") == question.count("second observation ") == len(swept.acts)
+    assert "claimed by arn:aws:ecs:us-east-1:123456789012:service/shop/web" in question
     assert f"caretaker approve {swept.sweep.id}" in question
 
 

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from caretaker.garbage.proof import read, told
 from caretaker.garbage.sweep import Act, Outcome, Sweep
 from caretaker.runtime.clock import iso
 
 # SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
 MAX_SUBJECT = 99
 MAX_TEXT = 20_000
+# SNS API: Publish takes 256 KB; the question does not go through a state.
+MAX_QUESTION = 120_000
 # EventBridge API: PutEvents takes 256 KB an entry, and a state's data is at most 256 KiB, the message to people among
 # it. The acts themselves are items of their own, each whole.
 MAX_LISTED = 100
@@ -176,17 +179,23 @@ def question_of(sweep: Sweep, acts: Sequence[Act], expires: datetime) -> dict[st
     """The message that asks a person: each planned act with its proof in words."""
     lines = [
         f"Sweep {sweep.id} of {sweep.vpc} waits for your answer until {iso(expires)}.",
-        f"Why it was begun: {sweep.trigger.text}",
-        f"It would do {len(acts)} acts, in this order:",
-        *(f"{act.number}. {act_line(act)}" for act in acts),
-        *(f"Saves: {line}" for line in sweep.savings),
-        "Remains:",
-        *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),
-        "Each of them is looked at once more before it is deleted, and stays if anybody uses it by then.",
         f"Answer with `caretaker approve {sweep.id}` or `caretaker reject {sweep.id}`.",
         "Without an answer nothing is deleted.",
+        f"Why it was begun: {sweep.trigger.text}",
+        *(f"Saves: {line}" for line in sweep.savings),
+        f"It would do {len(acts)} acts, in this order. Each thing is looked at once more before it is deleted, and stays if "
+        "anybody uses it by then.",
+        *(line for act in acts for line in _with_proof(act)),
+        "Remains:",
+        *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),
     ]
-    return {"subject": subject(f"Caretaker: {sweep.vpc}: may it be deleted?"), "text": "\n".join(lines)[:MAX_TEXT]}
+    text = "\n".join(lines)[:MAX_QUESTION]
+    return {"subject": subject(f"Caretaker: {sweep.vpc}: may it be deleted?"), "text": text}
+
+
+def _with_proof(act: Act) -> list[str]:
+    """An act with its proof: both observations, who referred to it, whose it was."""
+    return [f"{act.number}. {act_line(act)}", *(f"   {line}" for line in told(read(act.proof))[1:])]
 
 
 def subject(text: str) -> str:
