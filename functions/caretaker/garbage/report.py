@@ -183,8 +183,8 @@ def question_of(sweep: Sweep, acts: Sequence[Act], expires: datetime) -> dict[st
         "Without an answer nothing is deleted.",
         f"Why it was begun: {sweep.trigger.text}",
         *(f"Saves: {line}" for line in sweep.savings),
-        f"It would do {len(acts)} acts, in this order. Each thing is looked at once more before it is deleted, and stays if "
-        "anybody uses it by then.",
+        f"It would do {len(acts)} acts, in this order. Each thing is looked at once more before, and stays if anybody "
+        "uses it by then.",
         *(line for act in acts for line in _with_proof(act)),
         "Remains:",
         *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),
