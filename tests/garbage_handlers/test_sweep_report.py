@@ -4,6 +4,7 @@ import json
 
 import pytest
 from caretaker.garbage import report
+from caretaker.garbage.sweep import Approval
 from sweep_cases import NOW, act, sweep
 
 CLOSED = sweep(status="closed", outcome="kept", reason="why", ended=NOW, remains=("x: in use",), savings=("$1",))
@@ -47,10 +48,11 @@ def test_an_event_fits_however_much_there_is() -> None:
 
 def test_people_are_told_of_what_needs_them() -> None:
     assert report.message_of(sweep(status="closed", outcome="swept"), [act(1, status="done")]) is None
-    assert report.message_of(sweep(status="closed", outcome="planned"), []) is None
+    assert report.message_of(sweep(status="closed", outcome="planned"), [act(1)]) is None, "every day the same"
+    expired = Approval(NOW, NOW, "token", answer="expired")
     for closed, acts in (
         (sweep(status="closed", outcome="failed", reason="broken"), []),
-        (sweep(status="closed", outcome="planned"), [act(1)]),
+        (sweep(status="closed", outcome="planned", approval=expired), [act(1)]),
         (CLOSED, [act(1, status="refused", reason="in use")]),
     ):
         message = report.message_of(closed, acts)

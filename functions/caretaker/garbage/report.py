@@ -147,10 +147,13 @@ def listed(lines: Iterable[str], most: int = MAX_LISTED) -> list[str]:
 
 
 def message_of(sweep: Sweep, acts: Sequence[Act]) -> dict[str, str] | None:
-    """Subject and text for people; None for outcomes that need nobody: a plan without acts among them."""
+    """Subject and text for people; None for outcomes that need nobody.
+
+    A plan under `observe` is an event alone: the patrol makes the same one every day.
+    """
     refused = any(act.status == "refused" for act in acts)
-    planned = sweep.outcome == "planned" and bool(acts)
-    if sweep.outcome != "failed" and not refused and not planned:
+    unanswered = sweep.approval is not None and sweep.approval.answer == "expired"
+    if sweep.outcome != "failed" and not refused and not unanswered:
         return None
     lines = [
         f"What: sweep {sweep.id} of {sweep.vpc} ended as {sweep.outcome}.",
