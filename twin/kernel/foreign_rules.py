@@ -41,11 +41,7 @@ class ForeignRules:
 
     kernel: Kernel
     foreign: dict[str, ForeignRule]
-
-    @property
-    def rules(self) -> list[Rule]:
-        """The template's."""
-        raise NotImplementedError
+    _rules: dict[str, Rule]
 
     @operation("ListEventBuses", ["NamePrefix", "NextToken", "Limit"])
     def list_event_buses(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -57,7 +53,7 @@ class ForeignRules:
     def list_rules(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         """The template's and those that were put, sorted by name, at most 100 a page."""
         self._check_bus(params)
-        found = {rule.name: self._view(rule) for rule in self.rules}
+        found = {name: self._view(rule) for name, rule in self._rules.items()}
         found |= {name: rule.shown for name, rule in self.foreign.items()}
         names = [name for name in sorted(found) if name.startswith(params.get("NamePrefix", ""))]
         return _page(names, params, "Rules", lambda name: deepcopy(found[name]))
@@ -77,13 +73,12 @@ class ForeignRules:
     def _targets(self, name: str) -> Mapping[str, dict[str, Any]]:
         if name in self.foreign:
             return self.foreign[name].targets
-        for rule in self.rules:
-            if rule.name == name:
-                return {
-                    one.id: {"Id": one.id, "Arn": one.arn} | ({"RoleArn": one.role_arn} if one.role_arn else {})
-                    for one in rule.targets
-                }
-        raise AwsError("ResourceNotFoundException", f"Rule {name} does not exist on EventBus {DEFAULT_BUS}.")
+        if name not in self._rules:
+            raise AwsError("ResourceNotFoundException", f"Rule {name} does not exist on EventBus {DEFAULT_BUS}.")
+        return {
+            one.id: {"Id": one.id, "Arn": one.arn} | ({"RoleArn": one.role_arn} if one.role_arn else {})
+            for one in self._rules[name].targets
+        }
 
     @operation("PutRule", ["Name", "ScheduleExpression", "EventPattern", "State", "Description", "EventBusName"])
     def put_rule(self, params: dict[str, Any], call: Call) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class NetworkInterface:
 
 
 class InterfaceStore:
-    """Every network interface, found by id and by security group. `made`: ids are not used again."""
+    """Every network interface, found by id and by security group."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.interfaces: dict[str, NetworkInterface] = {}

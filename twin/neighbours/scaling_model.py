@@ -123,7 +123,7 @@ class ScalingPolicy:
 
 @dataclass
 class ScheduledAction:
-    """A scheduled action, as the API shows it. The twin's world keeps it and never runs it before its time comes."""
+    """A scheduled action: as the API shows it, and its place in the order of creation."""
 
     number: int
     shown: dict[str, Any]
