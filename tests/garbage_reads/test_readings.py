@@ -12,7 +12,7 @@ from caretaker.aws.listing import Listing, Page, Rate
 from caretaker.garbage import observe
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS
-from caretaker.garbage.model import Life, Observation, Read
+from caretaker.garbage.model import Kind, Life, Observation, Read
 from reads_stage import EVERYTHING, ROLE, Stage, staged, statuses
 
 from twin.ecs.express.options import ExpressOptions
@@ -94,6 +94,13 @@ def test_what_fails_is_told_as_such(stage: Stage, operation: str, code: str) -> 
     stage.fail(*method(operation), code)
     given = statuses(stage.observe(), operation)
     assert set(given.values()) == {Read.FAILED}
+
+
+def test_rules_that_were_not_read_make_no_referrer_of_their_load_balancer(stage: Stage) -> None:
+    stage.fail("elbv2", "DescribeRules", "AccessDeniedException")
+    seen = stage.observe()
+    groups = {each.arn for each in seen.resources.values() if each.kind is Kind.TARGET_GROUP}
+    assert not [e for e in seen.references if e.target in groups and e.source_kind is Kind.LOAD_BALANCER]
 
 
 def test_a_reading_that_is_throttled_for_a_while_is_whole_in_the_end(stage: Stage, clean: Observation) -> None:

@@ -27,7 +27,7 @@ def observation(sheet: Sheet, name: str, began: datetime, ended: datetime) -> Ob
     """The observation that the sheet comes to."""
     resources = _resources(sheet)
     references = list(_resolved(sheet))
-    references += _unexplained(resources, references)
+    references += _unexplained(sheet, resources, references)
     return Observation(
         id=name,
         began=began,
@@ -181,20 +181,33 @@ def _resolved(sheet: Sheet) -> Iterator[Reference]:
                 yield replace(each, target=arn, part_of=part_of, owner=owner)
 
 
-def _unexplained(resources: Mapping[str, Resource], references: Iterable[Reference]) -> list[Reference]:
-    """Load balancers that a target group names, although no rule and no listener that was read forwards to it."""
+def _unexplained(sheet: Sheet, resources: Mapping[str, Resource], references: Iterable[Reference]) -> list[Reference]:
+    """Load balancers that a target group names, although no rule and no listener forwards to it. Where not all of a
+    load balancer's rules were read, that is the doubt, and says more."""
     forwarding: dict[str, set[str]] = defaultdict(set)
     for each in references:
         if each.via == "forward":
             forwarding[each.target].add(_balancer_of(resources, each.source))
+    read = _read_whole(sheet, resources)
     found = []
     for arn, resource in resources.items():
         if resource.kind is Kind.TARGET_GROUP:
             named = set(resource.facts.get("load_balancers", "").split())
             for balancer in sorted(named - forwarding[arn]):
-                how = "is named by it as its load balancer, though no rule that was read forwards to it"
-                found.append(Reference(balancer, Kind.LOAD_BALANCER, arn, how))
+                if read.get(balancer, True):
+                    how = "is named by it as its load balancer, though no rule that was read forwards to it"
+                    found.append(Reference(balancer, Kind.LOAD_BALANCER, arn, how))
     return found
+
+
+def _read_whole(sheet: Sheet, resources: Mapping[str, Resource]) -> dict[str, bool]:
+    """Whether all rules of a load balancer were read, by its ARN; of one that was not found nothing is said."""
+    balancers = [each.arn for each in resources.values() if each.kind is Kind.LOAD_BALANCER]
+    read = {arn: sheet.whole("elasticloadbalancing:DescribeListeners", arn) for arn in balancers}
+    for each in resources.values():
+        if each.kind is Kind.LISTENER and not sheet.whole("elasticloadbalancing:DescribeRules", each.arn):
+            read[each.facts["load_balancer"]] = False
+    return read
 
 
 def _balancer_of(resources: Mapping[str, Resource], source: str) -> str:
