@@ -155,6 +155,8 @@ def test_a_load_balancer_that_no_rule_explains() -> None:
     }
     LOOKS["target groups"].take(sheet, Task("target groups"), Page({}, [item], {}, []))
     at = datetime(2026, 10, 5, 12, tzinfo=UTC)
+    assert conclude.observation(sheet, "no balancers were read", at, at).references == ()
+    sheet.note("elasticloadbalancing:DescribeLoadBalancers", [""], Read.WHOLE)
     (found,) = conclude.observation(sheet, "one", at, at).references
     assert (found.source, found.source_kind) == (item["LoadBalancerArns"][0], Kind.LOAD_BALANCER)
     assert "no rule that was read" in found.how

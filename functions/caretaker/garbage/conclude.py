@@ -194,14 +194,14 @@ def _unexplained(sheet: Sheet, resources: Mapping[str, Resource], references: It
         if resource.kind is Kind.TARGET_GROUP:
             named = set(resource.facts.get("load_balancers", "").split())
             for balancer in sorted(named - forwarding[arn]):
-                if read.get(balancer, True):
+                if read.get(balancer, sheet.whole("elasticloadbalancing:DescribeLoadBalancers", "")):
                     how = "is named by it as its load balancer, though no rule that was read forwards to it"
                     found.append(Reference(balancer, Kind.LOAD_BALANCER, arn, how))
     return found
 
 
 def _read_whole(sheet: Sheet, resources: Mapping[str, Resource]) -> dict[str, bool]:
-    """Whether all rules of a load balancer were read, by its ARN; of one that was not found nothing is said."""
+    """Whether all rules of a load balancer were read, by the ARN of each that was found."""
     balancers = [each.arn for each in resources.values() if each.kind is Kind.LOAD_BALANCER]
     read = {arn: sheet.whole("elasticloadbalancing:DescribeListeners", arn) for arn in balancers}
     for each in resources.values():
