@@ -30,11 +30,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         LockLost: the lock is not ours any more; nothing further is deleted.
         Throttled, Unavailable: AWS could not say; run again.
     """
-    desk = open_desk(event)
+    number = int(event["number"])
+    # Entered before anything else: another observation gets another number, and is not this one.
+    desk = judging.noted(open_desk(event), number)
     ground = desk.records.renew(desk.sweep, event["execution"], desk.now)
     if ground.changes != desk.sweep.changes:
         return judging.look_again(desk, ground)
-    number = int(event["number"])
     tried: list[int] = []
     for _ in range(FEW):
         turn = acts.turn(desk.records.acts(desk.sweep.id), desk.now, tried)
@@ -55,7 +56,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _whole(desk: Desk, number: int, act: Act) -> Observation | None:
     """A whole observation that began after every other act was over; None if it has to be made first."""
     seen = judging.load(desk, number)
-    judging.noted(desk, number)
     last = max((each.at for each in desk.records.acts(desk.sweep.id) if each.at is not None), default=None)
     return None if last is not None and seen.began <= last else seen
 
