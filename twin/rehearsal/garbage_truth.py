@@ -51,6 +51,10 @@ class Truth:
         """Why what the call takes away is no garbage, in words; empty if it is. `deletes(call)` holds."""
         return tuple(dict.fromkeys(_TAKES[f"{call.service}:{call.operation}"](self, call.params)))
 
+    def why_not(self, operation: str, params: Params) -> Iterator[str]:
+        """As `users`, of a call that might be made, such as `deletion` tells."""
+        return _TAKES[operation](self, params)
+
     def garbage(self) -> list[str]:
         """ARNs of what ECS made for services that are dead now, and of load balancers without a service: all that
         still is there and that nobody uses."""
@@ -314,16 +318,16 @@ class Truth:
         """What ECS made that still is there, with the call that would delete it."""
         for service in self.express:
             for _, one in made(service):
-                yield from ((str(one.arn), call) for call in self._deletion(str(one.arn)))
+                yield from ((str(one.arn), call) for call in self.deletion(str(one.arn)))
             resource = f"service/{path_of(service)}"
             target = self._world.account.scaling.targets.get(resource)
             if target is not None:
                 yield target.arn, ("application-autoscaling:DeregisterScalableTarget", {"ResourceId": resource})
         for shared in self._balancers():
             for arn in (str(shared.load_balancer.arn), str(shared.security_group.arn)):
-                yield from ((arn, call) for call in self._deletion(arn))
+                yield from ((arn, call) for call in self.deletion(arn))
 
-    def _deletion(self, arn: str) -> Iterator[tuple[str, Params]]:
+    def deletion(self, arn: str) -> Iterator[tuple[str, Params]]:
         """The call that would delete a resource that is there."""
         elbv2 = self._world.elbv2
         group, alarm = arn.rpartition("security-group/")[2], arn.partition(":alarm:")[2]

@@ -211,10 +211,15 @@ def _chunks(items: list[str], size: int) -> list[list[str]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
+def _clusters(world: World) -> list[str]:
+    """The world's clusters that are there still."""
+    there = {arn.rpartition("/")[2] for arn in _paged(world, "ListClusters", "clusterArns")}
+    return [each for each in world.spec.clusters if each in there]
+
+
 def _services(world: World) -> dict[str, ServiceState]:
     found: dict[str, ServiceState] = {}
-    there = {arn.rpartition("/")[2] for arn in _paged(world, "ListClusters", "clusterArns")}
-    for cluster in (each for each in world.spec.clusters if each in there):
+    for cluster in _clusters(world):
         for arns in _chunks(_paged(world, "ListServices", "serviceArns", cluster=cluster), 10):
             for service in _call(world, "ecs", "DescribeServices", cluster=cluster, services=arns)["services"]:
                 found[service["serviceArn"]] = _service(service, cluster)
@@ -263,7 +268,7 @@ def _groups(world: World) -> dict[str, GroupState]:
 
 def _hosts(world: World) -> dict[str, HostState]:
     found: dict[str, HostState] = {}
-    for cluster in world.spec.clusters:
+    for cluster in _clusters(world):
         for arns in _chunks(_paged(world, "ListContainerInstances", "containerInstanceArns", cluster=cluster), 100):
             answer = _call(world, "ecs", "DescribeContainerInstances", cluster=cluster, containerInstances=arns)
             for host in answer["containerInstances"]:

@@ -71,8 +71,8 @@ def remaining(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mappi
 
 
 def holding(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[str, str]) -> int:
-    """How much of it stays although it should go: not what others share, nor what policy keeps, nor what is only ever
-    reported."""
+    """How much of it stays although it should go: not what living services have, nor what policy keeps, nor what is
+    only ever reported."""
     living = had_by_the_living(seen)
     return sum(1 for each in _left(verdicts, seen, waiting).values() if not _at_rest(each, living))
 
@@ -104,7 +104,7 @@ def _at_rest(verdict: Verdict, living: frozenset[str]) -> bool:
         return False
     if verdict.resource.arn in living:
         return True
-    return verdict.word in (Word.SHARED, Word.REPORTED) or verdict.resource.kind in _BY_POLICY
+    return verdict.word is Word.REPORTED or verdict.resource.kind in _BY_POLICY
 
 
 def _told(verdict: Verdict, reason: str) -> str:

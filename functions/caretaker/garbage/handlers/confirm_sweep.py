@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     desk = judging.noted(open_desk(event), int(event["number"]))
     ground = desk.records.renew(desk.sweep, event["execution"], desk.now)
-    if ground.changes != desk.sweep.changes:
+    if not judging.unchanged(desk, int(event["number"]), ground):
         return judging.look_again(desk, ground)
     seen = judging.load(desk, int(event["number"]))
     before = judging.load(desk, int(desk.sweep.notes["first"]))
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     first, third = (judging.judged(each, policies, at) for each, at in ((before, before.ended), (seen, desk.now)))
     planned = {act.key: act for act in desk.records.acts(desk.sweep.id) if act.status == "planned"}
     apart, allowed = timedelta(seconds=desk.sweep.apart), modes.allowing(_least(desk), policies)
-    made = plan(first, third, apart, len(planned), allowed)
+    made = plan(first, third, apart, desk.sweep.cap, allowed)
     kept = [acts.act_of(step, prove(step, first, third, apart).plain()) for step in made.steps]
     kept = [_going_on(act, planned[act.key]) for act in kept if act.key in planned]
     _write(desk, planned, kept, made, third)
