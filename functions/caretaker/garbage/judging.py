@@ -64,9 +64,23 @@ def look_again(desk: Desk, ground: Ground) -> dict[str, Any]:
     if looks > MAX_LOOKS:
         reason = f"the VPC changed {MAX_LOOKS} times while it was observed; the next patrol sweeps it"
         return {"next": "close", "outcome": "kept", "reason": reason}
-    desk.records.update(desk.sweep.id, changes=ground.changes, notes={**desk.sweep.notes, "looks": looks})
     logging.logger().info("something has changed in the VPC; it is observed once more")
-    return {"next": "observe", "number": len(desk.sweep.observations) + 1, "stage": "confirm"}
+    return next_look(desk, ground, "confirm", looks=looks)
+
+
+def next_look(desk: Desk, ground: Ground, stage: str, **notes: Any) -> dict[str, Any]:
+    """Observe under the lock: what the machine goes on with. The VPC's counter of changes is written down for this very
+    observation, so that a function that dies here and is run again says the same again."""
+    number = len(desk.sweep.observations) + 1
+    changes = {**desk.sweep.notes.get("changes", {}), str(number): ground.changes}
+    desk.records.update(desk.sweep.id, notes={**desk.sweep.notes, **notes, "changes": changes})
+    return {"next": "observe", "number": number, "stage": stage}
+
+
+def unchanged(desk: Desk, number: int, ground: Ground) -> bool:
+    """Whether no call or deployment of an Express service in the VPC was told of since before that observation."""
+    changes: Mapping[str, int] = desk.sweep.notes.get("changes", {})
+    return changes.get(str(number)) == ground.changes
 
 
 def told(desk: Desk, judgement: Judgement, waiting: Mapping[str, str], targets: Iterable[str]) -> dict[str, Any]:

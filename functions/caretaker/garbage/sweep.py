@@ -71,7 +71,6 @@ class Sweep:
         apart: seconds between the two observations, the largest of the policies of its clusters.
         cap: the most that it may delete, the smallest of the policies of its clusters.
         deletions: how many acts AWS has carried out.
-        changes: the VPC's counter of changes when the observation under the lock began.
         remains: what is left and why, in words.
         savings: what is saved, in words.
         counts: verdicts by word.
@@ -94,7 +93,6 @@ class Sweep:
     apart: int = 0
     cap: int = 0
     deletions: int = 0
-    changes: int = 0
     remains: tuple[str, ...] = ()
     savings: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Entered before anything else: another observation gets another number, and is not this one.
     desk = judging.noted(open_desk(event), number)
     ground = desk.records.renew(desk.sweep, event["execution"], desk.now)
-    if ground.changes != desk.sweep.changes:
+    if not judging.unchanged(desk, number, ground):
         return judging.look_again(desk, ground)
     tried: list[int] = []
     for _ in range(FEW):
@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if Kind(turn.act.kind) in acts.WHOLE:
             whole = _whole(desk, number, turn.act)
             if whole is None:
-                return {"next": "observe", "number": len(desk.sweep.observations) + 1, "stage": "delete"}
+                return judging.next_look(desk, ground, "delete")
         tried.append(turn.act.number)
         Deed(desk, event["execution"], turn.act).do(whole)
     return {"next": "delete", "number": number}

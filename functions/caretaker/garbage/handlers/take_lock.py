@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from caretaker.garbage import judging
 from caretaker.garbage.desk import open_desk
 
 
@@ -16,5 +17,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     desk = open_desk(event)
     ground = desk.records.lock(desk.sweep, event["execution"], desk.now)
-    sweep = desk.records.update(desk.sweep.id, changes=ground.changes)
-    return {"next": "observe", "number": len(sweep.observations) + 1, "stage": "confirm"}
+    return judging.next_look(desk, ground, "confirm")
