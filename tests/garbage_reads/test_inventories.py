@@ -127,8 +127,13 @@ def test_the_time_of_an_event_is_no_time_of_death(stage: Stage) -> None:
     stage.delete("web")
     stage.run()
     told = stage.within(lambda: inventories.record(stage.ledger, stage.arn("web"), stage.now, deaths=False))
-    assert [entry.life for entry in told.entries] == [Life.ALIVE]
+    assert [entry.life for entry in told.entries] == [Life.UNKNOWN]
     assert told.vpcs == (stage.vpc,)
+    before = iso(stage.now)
+    stage.record("web")
+    ((_, owner),) = stage.ledger.owners(stage.vpc).items()
+    assert owner.life is Life.DEAD
+    assert owner.since >= before
 
 
 def test_a_service_that_is_created_again_is_another_one(stage: Stage) -> None:

@@ -74,14 +74,18 @@ inventories = st.builds(
     words=st.sampled_from(["", "x"]),
 )
 deaths = st.tuples(minutes, minutes)
-news = st.lists(st.one_of(inventories, deaths), max_size=6)
+doubts = minutes
+news = st.lists(st.one_of(inventories, deaths, doubts), max_size=6)
+News = Inventory | tuple[str, str] | str
 
 
-def told(entry: Entry, each: Inventory | tuple[str, str]) -> Entry:
-    return inventory.add(entry, each) if isinstance(each, Inventory) else inventory.bury(entry, *each, "gone")
+def told(entry: Entry, each: News) -> Entry:
+    if isinstance(each, Inventory):
+        return inventory.add(entry, each)
+    return inventory.doubt(entry, each, "gone?") if isinstance(each, str) else inventory.bury(entry, *each, "gone")
 
 
-def after(*all_news: Inventory | tuple[str, str]) -> Entry:
+def after(*all_news: News) -> Entry:
     entry = Entry(OWNER)
     for each in all_news:
         entry = told(entry, each)
@@ -90,15 +94,15 @@ def after(*all_news: Inventory | tuple[str, str]) -> Entry:
 
 @settings(max_examples=150, deadline=None)
 @given(news, st.randoms(use_true_random=False))
-def test_order_and_repetition_do_not_matter(all_news: list[Inventory], random: object) -> None:
+def test_order_and_repetition_do_not_matter(all_news: list[News], random: object) -> None:
     shuffled = [*all_news, *all_news[:3]]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert after(*shuffled) == after(*all_news)
 
 
 @settings(max_examples=100, deadline=None)
-@given(news, st.one_of(inventories, deaths))
-def test_news_take_nothing_away(all_news: list[Inventory], more: Inventory) -> None:
+@given(news, st.one_of(inventories, deaths, doubts))
+def test_news_take_nothing_away(all_news: list[News], more: News) -> None:
     before, now = after(*all_news), after(*all_news, more)
     assert set(before.known) <= set(now.known)
     assert before.life is not Life.DEAD or now.life is Life.DEAD

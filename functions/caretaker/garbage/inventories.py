@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -60,7 +60,7 @@ def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, de
         thorough: read every deployment that ECS still knows, not only those that are in flight: after an event about
             the service, and for one that the ledger does not know. The patrol need not.
         deaths: write that a service is gone. False where `now` may be much earlier than the read, as the time of an
-            event is: the grace would run from then. Whoever reads next with the right time writes it.
+            event is: the grace would run from then. Its life is UNKNOWN then, until somebody reads with the right time.
 
     Raises:
         AwsFailure: ECS could not tell of the service at all; nothing was recorded.
@@ -87,10 +87,14 @@ def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, de
 
 
 def _gone(ledger: Ledger, entries: Iterable[Entry], now: datetime, words: str, *, deaths: bool) -> Recorded:
-    told = [
-        ledger.bury(entry.owner, iso(now), now, words) if deaths and entry.life is not Life.DEAD else entry
-        for entry in entries
-    ]
+    told: list[Entry] = []
+    for entry in entries:
+        if entry.life is Life.DEAD:
+            told.append(entry)
+        elif deaths:
+            told.append(ledger.bury(entry.owner, iso(now), now, words))
+        else:
+            told.append(ledger.doubt(entry.owner, now, words))
     return Recorded(tuple(told), words)
 
 
@@ -112,9 +116,15 @@ class _Reader:
         status = shown["status"]["statusCode"]
         active = [each["serviceRevisionArn"] for each in express.configurations(shown)]
         flying, past = self._deployments(thorough=thorough)
-        revisions = self._revisions([*active, *flying, *past])
+        if status != "ACTIVE":
+            # ECS names no configuration of a service that it deletes, and no deployment of one whose creation never
+            # came to it; of a revision whose name is known it still tells what it has.
+            past = [*past, *self._remembered()]
+        needed = {*active, *flying}
+        arns = list(dict.fromkeys([*active, *flying, *past]))
+        revisions = self._found(ecs.describe_service_revisions, arns, needed)
         # While it is drained, the last revisions are what it had.
-        current = {*active, *flying} if status == "ACTIVE" else {*active, *flying, *past}
+        current = needed if status == "ACTIVE" else {*needed, *past}
         for each in revisions:
             self._of_revision(each, active=each["serviceRevisionArn"] in current)
         for each in express.configurations(shown):
@@ -134,6 +144,11 @@ class _Reader:
             words=words,
         )
 
+    def _remembered(self) -> list[str]:
+        """Revisions that the ledger knows."""
+        known = self.before.known.values() if self.before is not None else ()
+        return sorted({revision for each in known for revision in each.revisions if revision})
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _deployments(self, *, thorough: bool) -> tuple[list[str], list[str]]:
@@ -145,17 +160,15 @@ class _Reader:
         except AwsFailure as error:
             self.doubts.append(str(error))
             return [], []
-        found = self._found(ecs.describe_service_deployments, _arns(briefly, "serviceDeploymentArn"))
+        arns = _arns(briefly, "serviceDeploymentArn")
+        found = self._found(ecs.describe_service_deployments, arns, arns)
         flying: list[str] = []
         past: list[str] = []
         for item in found:
             (flying if item.get("status") in IN_FLIGHT else past).extend(express.revisions_of(item))
         return flying, past
 
-    def _revisions(self, arns: Iterable[str]) -> list[Json]:
-        return self._found(ecs.describe_service_revisions, list(dict.fromkeys(arns)))
-
-    def _found(self, read: Any, arns: list[str]) -> list[Json]:
+    def _found(self, read: Any, arns: list[str], needed: Collection[str] = ()) -> list[Json]:
         if not arns:
             return []
         try:
@@ -163,7 +176,9 @@ class _Reader:
         except AwsFailure as error:
             self.doubts.append(str(error))
             return []
-        self.doubts.extend(str(failure) for failure in found.failures)
+        # ECS forgets what is over; what it says is active or in flight it must tell of.
+        lost = [each for each in found.failures if each.reason != "MISSING" or each.arn in needed]
+        self.doubts.extend(str(failure) for failure in lost)
         return list(found.items)
 
     def _vpc(self, shown: Json, revisions: Iterable[Json]) -> str:

@@ -132,6 +132,11 @@ def bury(entry: Entry, since: str, at: str, words: str) -> Entry:
     return replace(_told(entry, Life.DEAD, at, words), since=earliest)
 
 
+def doubt(entry: Entry, at: str, words: str) -> Entry:
+    """The entry of a service that seems to be gone, told by somebody who does not know the time well enough."""
+    return _told(entry, Life.UNKNOWN, at, words)
+
+
 def _told(entry: Entry, life: Life, at: str, words: str) -> Entry:
     """The newest word on its life; of two of one time the later in life's order, and a death stands."""
     if (_RANK[life] == _DEAD, at, _RANK[life], words) <= (

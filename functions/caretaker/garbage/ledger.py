@@ -59,6 +59,14 @@ class Ledger:
         """
         return self._change(owner, lambda entry: inventory.bury(entry, since, iso(now), words))
 
+    def doubt(self, owner: Identity, now: datetime, words: str) -> Entry:
+        """Write that the service seems to be gone, since nobody knows when: whoever reads next has to find out.
+
+        Raises:
+            LedgerBusy: see there.
+        """
+        return self._change(owner, lambda entry: inventory.doubt(entry, iso(now), words))
+
     def forget(self, owner: Identity, resources: Iterable[Identity] | None = None) -> None:
         """Forget claims on resources that are gone; without any named, the service and all of its claims.
 
