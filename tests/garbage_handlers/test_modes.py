@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from caretaker.garbage import modes
-from caretaker.garbage.model import Kind, Life, Word
+from caretaker.garbage.model import Claim, Kind, Life, Word
 from caretaker.runtime.policy import GarbagePolicy
-from sweep_cases import API, WEB, seen, verdict
+from sweep_cases import API, WEB, resource, seen, verdict
 
 POLICIES = {WEB.arn: GarbagePolicy(mode="act"), API.arn: GarbagePolicy(mode="observe", cap=3, apart=timedelta(hours=1))}
 
@@ -36,17 +37,21 @@ def test_only_what_the_dead_left_remains() -> None:
     assert lines == ["listener rule 1 of shop/web: in use: because"]
 
 
-def test_what_is_shared_or_kept_by_policy_does_not_keep_a_sweep_from_its_end() -> None:
-    observation = seen(web=Life.DEAD)
+def test_what_the_living_have_or_policy_keeps_does_not_keep_a_sweep_from_its_end() -> None:
+    claim = Claim(API, resource(Kind.LISTENER).identity, Kind.LISTENER, shared=True)
+    observation = replace(seen(web=Life.DEAD, api=Life.ALIVE), claims=(claim,))
     for word, kind, held in (
-        (Word.SHARED, Kind.LOAD_BALANCER, 0),
+        (Word.SHARED, Kind.LISTENER, 0),
         (Word.KEPT, Kind.LOG_GROUP, 0),
         (Word.IN_USE, Kind.ROLE, 0),
+        (Word.REPORTED, Kind.REPOSITORY, 0),
+        (Word.SHARED, Kind.LOAD_BALANCER, 1),
         (Word.KEPT, Kind.LOAD_BALANCER, 1),
         (Word.UNKNOWN, Kind.SECURITY_GROUP, 1),
         (Word.IN_USE, Kind.TARGET_GROUP, 1),
     ):
-        assert modes.holding({"1": verdict(word, kind)}, observation, {}) == held, (word, kind)
+        given = {resource(kind).arn: verdict(word, kind)}
+        assert modes.holding(given, observation, {}) == held, (word, kind)
 
 
 def test_garbage_that_has_to_wait_is_told_with_its_reason() -> None:
