@@ -17,17 +17,30 @@ from typing import Any
 from rich.console import Console
 
 from cli.garbage_view import overview, why
-from cli.product import Judgement, Ledger, Observation, Sweeps, clients, garbage_policies, iso, judged, observe_now
+from cli.product import (
+    Act,
+    Judgement,
+    Ledger,
+    Observation,
+    Sweep,
+    Sweeps,
+    clients,
+    garbage_policies,
+    iso,
+    judged,
+    observe_now,
+)
 from cli.stack import Stack, in_one_line
 from twin.errors import WorldError
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of one VPC, judged."""
+    """What was seen of one VPC, judged, and its sweeps with their acts, the newest first."""
 
     vpc: str
     judgement: Judgement
+    sweeps: Sequence[tuple[Sweep, Sequence[Act]]] = ()
 
 
 def show_garbage(
@@ -37,6 +50,7 @@ def show_garbage(
     vpc: str | None = None,
     resource: str | None = None,
     as_json: bool = False,
+    every: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -56,7 +70,7 @@ def show_garbage(
         console.print(why(place.judgement, arn))
     else:
         for each in seen:
-            console.print(overview(each.vpc, each.judgement))
+            console.print(overview(each.vpc, each.judgement, each.sweeps, every=every))
 
 
 def places(stack: Stack, vpc: str | None) -> list[str]:
@@ -75,9 +89,19 @@ def places(stack: Stack, vpc: str | None) -> list[str]:
 
 
 def look(stack: Stack, vpc: str, now: datetime, wait: Callable[[Any], None]) -> Seen:
-    """One VPC as it is now, judged by the policies in force."""
+    """One VPC as it is now, judged by the policies in force, with its sweeps."""
+    return Seen(vpc, judged_now(stack, vpc, now, wait), past(Sweeps(stack.table), vpc))
+
+
+def judged_now(stack: Stack, vpc: str, now: datetime, wait: Callable[[Any], None]) -> Judgement:
+    """A VPC observed and judged by the policies in force. AwsFailure if the table or a policy could not be read."""
     observation = observe_now(vpc, Ledger(stack.table).entries(vpc), now, wait)
-    return Seen(vpc, judged(observation, policies(stack, observation), now))
+    return judged(observation, policies(stack, observation), now)
+
+
+def past(sweeps: Sweeps, vpc: str) -> list[tuple[Sweep, Sequence[Act]]]:
+    """The sweeps of a VPC that the index still has, the newest first, each with its acts."""
+    return [(sweep, sweeps.acts(sweep.id)) for sweep in sweeps.all() if sweep.vpc == vpc]
 
 
 def policies(stack: Stack, seen: Observation) -> Mapping[str, Any]:
@@ -155,6 +179,35 @@ def plain(seen: Seen) -> dict[str, Any]:
         ],
         "verdicts": [_verdict(each) for each in judgement.verdicts.values()],
         "unread": [_reading(each) for each in observation.readings if each.status != "whole"],
+        "sweeps": [_sweep(sweep, acts) for sweep, acts in seen.sweeps],
+    }
+
+
+def _sweep(sweep: Sweep, acts: Sequence[Act]) -> dict[str, Any]:
+    """A sweep as JSON, without the task token of its approval: whoever has that may answer."""
+    return {
+        "id": sweep.id,
+        "mode": sweep.mode,
+        "status": sweep.status,
+        "outcome": sweep.outcome,
+        "reason": sweep.reason,
+        "because": sweep.trigger.text,
+        "opened": iso(sweep.opened),
+        "ended": iso(sweep.ended) if sweep.ended else None,
+        "remains": list(sweep.remains),
+        "savings": list(sweep.savings),
+        "acts": [
+            {
+                "action": act.action,
+                "resource": act.resource,
+                "kind": act.kind,
+                "status": act.status,
+                "reason": act.reason,
+                "why": act.why,
+                "at": iso(act.at) if act.at else None,
+            }
+            for act in acts
+        ],
     }
 
 

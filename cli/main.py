@@ -134,6 +134,7 @@ def garbage(
         str | None, typer.Option(metavar="RESOURCE", help="Who refers to it, as a tree; ARN, name, id or a part.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every referrer.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List what living services use, too.")] = False,
     stack: Stack = "caretaker",
     endpoint_url: Endpoint = None,
 ) -> None:
@@ -144,7 +145,41 @@ def garbage(
     from cli.stack import Stack as Deployed
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-    show_garbage(Deployed(stack, endpoint_url), console, vpc=vpc, resource=why, as_json=as_json)
+    show_garbage(Deployed(stack, endpoint_url), console, vpc=vpc, resource=why, as_json=as_json, every=every)
+
+
+@app.command()
+def sweep(
+    service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="Name, cluster/name or ARN.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its resources until it is known what remains.")] = False,
+    cluster: Cluster = None,
+    vpc: Annotated[str | None, typer.Option(metavar="ID", help="Sweep this VPC, instead of a service's.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="M", help="At most observe, approve or act; default: what policy says.")
+    ] = None,
+    interval: Annotated[float, typer.Option(metavar="S", help="Watching: seconds between two looks.")] = 5.0,
+    once: Annotated[bool, typer.Option("--once", help="Watching: look once only.")] = False,
+    stack: Stack = "caretaker",
+    endpoint_url: Endpoint = None,
+) -> None:
+    """Ask for a sweep now of what Express services left in a VPC; or watch what becomes of one service's resources."""
+    from rich.console import Console
+
+    from cli.stack import Stack as Deployed
+    from cli.sweep import ask
+    from cli.sweep import watch as follow
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+    deployed = Deployed(stack, endpoint_url)
+    if not watch:
+        if once:
+            raise WorldError("--once: goes with --watch")
+        ask(deployed, console, service=service, cluster=cluster, vpc=vpc, mode=mode)
+        return
+    if service is None or vpc is not None or mode is not None:
+        raise WorldError("--watch: takes a SERVICE, and neither --vpc nor --mode")
+    code = follow(deployed, console, service=service, cluster=cluster, interval=interval, once=once)
+    raise typer.Exit(code)
 
 
 @app.command()

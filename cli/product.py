@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from caretaker.aws import clients
+from caretaker.aws import clients, ecs
 from caretaker.aws.errors import (
     AwsFailure,
     ConditionFailed,
+    Invalid,
+    Missing,
+    Throttled,
     TokenGone,
+    Unavailable,
     call,
 )
+from caretaker.garbage import express
 from caretaker.garbage.desk import policies_of as garbage_policies
+from caretaker.garbage.express import Managed
+from caretaker.garbage.inventory import Entry as LedgerEntry
 from caretaker.garbage.judging import judged
 from caretaker.garbage.ledger import Ledger
-from caretaker.garbage.model import Observation, Owner
+from caretaker.garbage.look import when
+from caretaker.garbage.look_ecs import IN_FLIGHT
+from caretaker.garbage.model import Claim, Identity, Kind, Life, Observation, Owner, Reading, Verdict
 from caretaker.garbage.observe import at_once as observe_now
 from caretaker.garbage.record import Records as Sweeps
 from caretaker.garbage.record import SweepClosed
+from caretaker.garbage.report import act_words
 from caretaker.garbage.savings import monthly
 from caretaker.garbage.savings import told as savings_told
+from caretaker.garbage.sweep import Act, Ground, Sweep
 from caretaker.garbage.sweep import Approval as SweepApproval
-from caretaker.garbage.sweep import Sweep
-from caretaker.garbage.tree import Line
+from caretaker.garbage.tree import GONE, Line, unseen
 from caretaker.garbage.tree import lines as lines_of
 from caretaker.garbage.tree import services as trees
 from caretaker.garbage.verdict import Judgement
+from caretaker.garbage.words import name_in, short
 from caretaker.releases.record import (
     Approval,
     Look,
@@ -33,20 +44,34 @@ from caretaker.releases.record import (
     ReleaseMissing,
 )
 from caretaker.releases.words import odds, times, to_one
-from caretaker.runtime.clock import iso
+from caretaker.runtime.clock import iso, parse
+from caretaker.runtime.policy import SweepMode
 from caretaker.runtime.settings import Settings
 from caretaker.runtime.table import Table
 
 __all__ = [
+    "GONE",
+    "IN_FLIGHT",
+    "Act",
     "Approval",
     "AwsFailure",
+    "Claim",
     "ConditionFailed",
+    "Ground",
+    "Identity",
+    "Invalid",
     "Judgement",
+    "Kind",
     "Ledger",
+    "LedgerEntry",
+    "Life",
     "Line",
     "Look",
+    "Managed",
+    "Missing",
     "Observation",
     "Owner",
+    "Reading",
     "Records",
     "Release",
     "ReleaseClosed",
@@ -55,20 +80,32 @@ __all__ = [
     "Sweep",
     "SweepApproval",
     "SweepClosed",
+    "SweepMode",
     "Sweeps",
     "Table",
+    "Throttled",
     "TokenGone",
+    "Unavailable",
+    "Verdict",
+    "act_words",
     "call",
     "clients",
+    "ecs",
+    "express",
     "garbage_policies",
     "iso",
     "judged",
     "lines_of",
     "monthly",
+    "name_in",
     "observe_now",
     "odds",
+    "parse",
     "savings_told",
+    "short",
     "times",
     "to_one",
     "trees",
+    "unseen",
+    "when",
 ]

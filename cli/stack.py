@@ -62,3 +62,11 @@ class Stack:
         """Answer a task token. TokenGone when its task waits no longer."""
         text = json.dumps(output, sort_keys=True)
         call(self._account.client("stepfunctions").send_task_success, taskToken=token, output=text)
+
+    def put(self, source: str, kind: str, detail: Mapping[str, Any]) -> None:
+        """Put an event on the account's default bus. WorldError where EventBridge does not take it."""
+        entry = {"Source": source, "DetailType": kind, "Detail": json.dumps(detail, sort_keys=True)}
+        answer = call(self._account.client("events").put_events, Entries=[entry])
+        for failed in answer["Entries"]:
+            if failed.get("ErrorCode"):
+                raise WorldError(f"PutEvents: {failed['ErrorCode']}: {failed.get('ErrorMessage', '')}")

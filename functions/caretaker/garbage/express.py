@@ -24,19 +24,21 @@ class Managed:
     Attributes:
         shared: of all services of the VPC and scheme.
         status: PROVISIONING, ACTIVE, DEPROVISIONING, DELETED or FAILED.
+        reason: why, in ECS's words; often empty.
     """
 
     arn: str
     kind: Kind
     shared: bool
     status: str
+    reason: str = ""
 
 
 def managed(revision: Json) -> Iterator[Managed]:
     """What ECS manages for a service revision; what has no ARN yet is not there yet."""
     for item, kind, shared in _members(revision.get("ecsManagedResources") or {}):
         if item.get("arn"):
-            yield Managed(item["arn"], kind, shared, item.get("status", ""))
+            yield Managed(item["arn"], kind, shared, item.get("status", ""), item.get("statusReason", ""))
 
 
 def _members(resources: Json) -> Iterator[tuple[Json, Kind, bool]]:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 from caretaker.garbage import words
 from caretaker.garbage.graph import Graph
-from caretaker.garbage.model import Identity, Life, Owner, Reference, Verdict, Word
+from caretaker.garbage.model import Claim, Identity, Kind, Life, Owner, Read, Reference, Verdict, Word
 from caretaker.garbage.standing import short
 
 MOST = 200
 """Lines of one tree; what is beyond is counted in its last line."""
+
+
+GONE = "gone"
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,7 @@ def services(graph: Graph, verdicts: Mapping[str, Verdict]) -> tuple[ServiceTree
         name = words.named(claim.resource.arn, graph.resources)
         arn, shared = claim.resource.arn, "shared " if claim.shared else ""
         if verdict is None or verdict.resource.identity != claim.resource:
-            gone = arn not in graph.resources
-            text = f"{shared}{claim.kind} {words.short(arn)}: " + (
-                "gone" if gone else "another one of its name is there"
-            )
+            text = f"{shared}{claim.kind} {words.name_in(arn)}: {unseen(claim, graph)}"
             of[claim.owner].append(Line(1, text, arn))
             continue
         of[claim.owner].append(Line(1, f"{shared}{name}: {verdict.word}: {verdict.reason}", arn, verdict.word))
@@ -111,3 +111,17 @@ def services(graph: Graph, verdicts: Mapping[str, Verdict]) -> tuple[ServiceTree
         for owner in sorted({*known, *of})
     ]
     return tuple(sorted(found, key=lambda tree: (tree.owner.life is not Life.DEAD, tree.owner.identity)))
+
+
+def unseen(claim: Claim, graph: Graph) -> str:
+    """Why a claimed resource got no verdict. It is gone only where nothing that was not read could have shown it."""
+    seen = graph.observation
+    if claim.resource.arn in graph.resources:
+        return "another one of its name is there"
+    owner = seen.owners.get(claim.owner)
+    if claim.kind is Kind.LOG_GROUP and (owner is None or owner.life is not Life.DEAD):
+        return "not looked at while its service lives"
+    unread = [each for each in seen.readings if each.status is not Read.WHOLE]
+    if unread:
+        return f"gone, or among what could not be read ({words.plural(len(unread), 'reading')})"
+    return GONE

@@ -15,6 +15,20 @@ def short(arn: str) -> str:
     return arn.split(":", 5)[5] if arn.startswith("arn:") and arn.count(":") >= 5 else arn
 
 
+def name_in(arn: str) -> str:
+    """The part of an ARN by which people know the resource, where its name was not read."""
+    part = short(arn)
+    for mark in (":policyName/", "log-group:", "alarm:"):
+        if mark in part:
+            return part.partition(mark)[2]
+    kind, _, path = part.partition("/")
+    if kind == "loadbalancer":
+        return path.split("/")[-2]
+    if kind == "targetgroup":
+        return path.partition("/")[0]
+    return path.rpartition("/")[2] if kind in ("listener", "listener-rule", "role", "certificate") else path or part
+
+
 def named(arn: str, resources: Mapping[str, Resource]) -> str:
     """A resource's kind and name, or what is known of it."""
     resource = resources.get(arn)
