@@ -72,6 +72,10 @@ class Truth:
     def _unowned(self, arn: str) -> Iterator[str]:
         """Why a resource is not that of dead services alone, or somebody wants it to stay."""
         yield from self._people.wishes(arn)
+        yield from self._others(arn)
+
+    def _others(self, arn: str) -> Iterator[str]:
+        """Why a resource is not that of dead services alone."""
         makers = self.makers(arn)
         if not makers:
             yield "ECS never made it for an Express service"
@@ -95,7 +99,8 @@ class Truth:
                 if host not in own:
                     yield f"the rule answers for {host}"
         for group in rule.target_groups:
-            yield from (f"it forwards to {group}: {words}" for words in self._unowned(group))
+            # Who wants a target group to stay has that; the rule is ECS's to delete still.
+            yield from (f"it forwards to {group}: {words}" for words in self._others(group))
         if any(action["Type"] != "forward" for action in rule.actions):
             yield "somebody gave the rule another action"
 
@@ -247,7 +252,7 @@ class Truth:
         else:
             yield from self._of_policy(name)
         for composite in store.composites.values():
-            if name in repr(composite):
+            if name in composite.children:
                 yield f"composite alarm {composite.name} watches it"
 
     def _of_policy(self, name: str) -> Iterator[str]:
