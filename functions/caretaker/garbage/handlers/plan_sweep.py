@@ -27,18 +27,26 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     policies = judging.policies(desk, [seen])
     judged = judging.judged(seen, policies, desk.now)
     if number == first:
-        _settle(desk, judged)
+        _settle(desk, judged, last=not judged.garbage)
         _forget(desk, judged)
         return _after_one(desk, judged, policies)
+    _settle(desk, judged, last=True)
     before = judging.load(desk, first)
     return _after_two(desk, judging.judged(before, policies, before.ended), judged, policies)
 
 
-def _settle(desk: Desk, judged: Judgement) -> None:
-    """Intents of an execution that was cut short: done, or given back."""
+def _settle(desk: Desk, judged: Judgement, *, last: bool) -> None:
+    """Intents of an execution that was cut short: done, or given back.
+
+    Args:
+        last: what is there still is given back. Before, the call may yet be on its way: the function of an execution
+            that was stopped runs on.
+    """
     for act in desk.records.acts(desk.sweep.id):
         if act.status == "intended":
             status, reason = acts.settled(act, judged.graph)
+            if status == "skipped" and not last:
+                continue
             desk.records.answered(desk.sweep.id, act, status=status, reason=reason)
 
 
