@@ -149,7 +149,9 @@ def found(seen: Sequence[Seen], given: str) -> tuple[Seen, str]:
     if len({arn for _, arn in alike}) == 1:
         return alike[0]
     if not alike:
-        raise WorldError(f"--why {given}: no such resource was read in {', '.join(place.vpc for place in seen)}")
+        missing = sum(each.status != "whole" for place in seen for each in place.judgement.graph.observation.readings)
+        unread = f"; {missing} listings could not be read whole" if missing else ""
+        raise WorldError(f"--why {given}: no such resource was read in {', '.join(p.vpc for p in seen)}{unread}")
     some = sorted({arn for _, arn in alike})
     raise WorldError(f"--why {given}: may be any of {', '.join(some[:4])}{' …' if len(some) > 4 else ''}")
 
