@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli.plot import sparkline
 from twin.rehearsal.durations import show
-from twin.rehearsal.report import Execution, Law, Plan, Release, Report
+from twin.rehearsal.report import Execution, Law, Plan, Release, Report, Sweep
 
 VERDICT_STYLES = {"ok": "bold green", "violated": "bold red", "unexpected": "bold yellow", "unfinished": "bold yellow"}
 OUTCOME_STYLES = {
@@ -22,7 +22,10 @@ OUTCOME_STYLES = {
     "promoted": "bold green",
     "rolled_back": "bold yellow",
     "inconclusive": "bold yellow",
+    "swept": "bold green",
+    "kept": "bold yellow",
 }
+MOST_REMAINING = 12
 MOST_MOVES = 60
 
 
@@ -33,6 +36,8 @@ def print_closing(console: Console, report: Report) -> None:
     console.print(executions(report))
     if report.releases:
         console.print(releases(report))
+    if report.sweeps:
+        console.print(sweeps(report))
     console.print(laws(report))
     if report.services:
         console.print(services(report))
@@ -114,6 +119,31 @@ def _met(release: Release) -> Text:
         text.append(f"weights at 0 after {show(release.seconds_to_zero)}", style="bold")
     text.append(f"; users met {release.users_errors:,} errors in {release.canary_requests:,} requests")
     return text
+
+
+def sweeps(report: Report) -> RenderableType:
+    """Each sweep: what it took away, in order; what remains and why; what it saves."""
+    return _section("Sweeps", Group(*(line for each in report.sweeps for line in _sweep(each))))
+
+
+def _sweep(sweep: Sweep) -> list[RenderableType]:
+    outcome = sweep.outcome or "no outcome"
+    head = Text.assemble((outcome, OUTCOME_STYLES.get(outcome, "bold red")), (f"  {sweep.vpc}", "bold"))
+    head.append(f"  {sweep.mode}", style="cyan")
+    head.append(f"  {sweep.trigger}", style="dim")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="blue")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for taken in sweep.deleted:
+        table.add_row(taken.at[11:19], taken.operation, Text(f"{taken.kind} {taken.name}"))
+    lines: list[RenderableType] = [head, Padding(table, (0, 0, 0, 2))]
+    shown = sweep.remains[:MOST_REMAINING]
+    lines += [Padding(Text.assemble(("stays  ", "yellow"), line), (0, 0, 0, 2)) for line in shown]
+    if len(sweep.remains) > len(shown):
+        lines.append(Padding(Text(f"… and {len(sweep.remains) - len(shown)} more stay", style="dim"), (0, 0, 0, 2)))
+    lines += [Padding(Text.assemble(("saves  ", "green"), line), (0, 0, 0, 2)) for line in sweep.savings]
+    return lines
 
 
 def laws(report: Report) -> RenderableType:

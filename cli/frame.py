@@ -72,6 +72,40 @@ class ReleaseRow:
 
 
 @dataclass(frozen=True)
+class ThingRow:
+    """A resource of a service that is deleted, or was.
+
+    Attributes:
+        status: ECS's word while ECS has to do with it; then `left`, `shared` or `deleted`.
+        reason: ECS's reason, who deleted it, or what keeps it.
+        shared: it was made for all services of the VPC and scheme.
+        holders: `cluster/name` of the services that have it besides.
+    """
+
+    kind: str
+    name: str
+    status: str
+    reason: str
+    shared: bool = False
+    holders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeavingRow:
+    """A service that is deleted, or from which an update has taken something, with its resources.
+
+    Attributes:
+        life: ECS's word for the service.
+        sweep: how the last sweep of its VPC stands; empty if there was none.
+    """
+
+    service: str
+    life: str
+    sweep: str
+    things: tuple[ThingRow, ...]
+
+
+@dataclass(frozen=True)
 class Line:
     """An entry of the timeline that people want to see, with simulated seconds since the start."""
 
@@ -90,4 +124,5 @@ class Frame:
     services: tuple[ServiceRow, ...] = ()
     executions: tuple[ExecutionRow, ...] = ()
     releases: tuple[ReleaseRow, ...] = ()
+    leavings: tuple[LeavingRow, ...] = ()
     lines: tuple[Line, ...] = field(default=())

@@ -10,6 +10,7 @@ from cli.looks import LOOP, in_order
 from cli.view import clock
 from twin.kernel.kernel import Entry
 from twin.rehearsal.bakes import MACHINE
+from twin.rehearsal.garbage_records import MACHINE as SWEEPS
 
 QUIET = (
     "event.put:aws.ecs",
@@ -24,6 +25,22 @@ QUIET = (
     "task.",
 )
 """Kinds of entries (of `event.put` with its source) that are too many for people."""
+
+
+SWEEP_LOOP = (
+    "Anything to tell?",
+    "Begin",
+    "Confirmed?",
+    "Decide",
+    "ECS ready?",
+    "Let others ask",
+    "More to delete?",
+    "Observed?",
+    "Tell somebody?",
+    "Wait a while",
+    "Wait to delete",
+)
+"""States of a sweep that only lead to others, or come again and again."""
 
 
 class PlainView:
@@ -67,6 +84,8 @@ class Repeats:
 def important(entry: Entry) -> bool:
     """Whether people want to see an entry."""
     if entry.kind == "state.entered" and entry.data.get("machine") == MACHINE and entry.data["state"] in LOOP:
+        return False
+    if entry.kind == "state.entered" and entry.data.get("machine") == SWEEPS and entry.data["state"] in SWEEP_LOOP:
         return False
     kind = f"{entry.kind}:{entry.text}" if entry.kind == "event.put" else entry.kind
     return not kind.startswith(QUIET)

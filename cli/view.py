@@ -15,6 +15,7 @@ from rich.text import Text
 from cli.frame import ExecutionRow, Frame, HostRow, Line, ReleaseRow, ServiceRow, TaskLook
 from cli.plot import bar, evidence_style, plot, sparkline
 from cli.product import to_one
+from cli.sweep_tree import sweep_lines
 from twin.rehearsal.durations import show
 
 FRAMES_A_SECOND = 12.0
@@ -34,6 +35,9 @@ OUTCOME_STYLES = {
     "undone": "bold yellow",
     "blocked": "bold yellow",
     "inconclusive": "bold yellow",
+    "swept": "bold green",
+    "kept": "bold yellow",
+    "ignored": "cyan",
 }
 PLOT_FROM = 36
 """Lines of a terminal from which on there is room for the plot."""
@@ -74,7 +78,8 @@ def draw(frame: Frame, height: int = 30) -> RenderableType:
     """One frame, at most `height` lines high."""
     executions: list[RenderableType] = [execution_line(row) for row in frame.executions[-3:]]
     executions += release_lines(frame.releases, plotted=height >= PLOT_FROM)
-    room = max(4, height - len(executions) - 8)
+    trees = sweep_lines(frame.leavings, max(8, height // 2)) if frame.leavings else []
+    room = max(4, height - len(executions) - len(trees) - 8 - bool(trees))
     services = service_table(frame.services)
     host_room = max(3, min(len(frame.hosts), room - 4 - services.row_count))
     hosts = host_table(frame.hosts, host_room)
@@ -82,7 +87,13 @@ def draw(frame: Frame, height: int = 30) -> RenderableType:
     lines = event_lines(frame.lines, left)
     body: list[RenderableType] = [heading(frame), Text()]
     body += executions or [Text("no execution yet: waiting for an event", style="dim")]
-    body += [Text(), hosts, Text(), services, Text(), lines]
+    if trees:
+        body += [Text(), *trees]
+    if frame.hosts:
+        body += [Text(), hosts]
+    if frame.services:
+        body += [Text(), services]
+    body += [Text(), lines]
     return Panel(Group(*body), border_style="blue", padding=(0, 1), subtitle=legend(), subtitle_align="left")
 
 

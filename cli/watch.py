@@ -9,6 +9,7 @@ from cli.frame import ExecutionRow, Frame, HostRow, Line, ServiceRow, TaskLook
 from cli.looks import Looks, in_order
 from cli.plain import Repeats, important
 from cli.watch_releases import WatchReleases
+from cli.watch_sweeps import WatchSweeps
 from twin.kernel.kernel import Entry
 from twin.rehearsal.rehearsal import Rehearsal
 
@@ -30,6 +31,7 @@ class Watch:
         self._repeats = Repeats()
         self._lowest: dict[str, int] = dict(rehearsal.observer.healthy_before)
         self._releases = WatchReleases(rehearsal)
+        self._sweeps = WatchSweeps(rehearsal)
         self._looks = Looks(rehearsal)
         self._world.kernel.listeners.append(self._noted)
         self._world.ecs.health_listeners.append(self._health)
@@ -59,6 +61,7 @@ class Watch:
             services=self._services(),
             executions=self._executions(clock.elapsed),
             releases=self._releases.rows(),
+            leavings=self._sweeps.rows(),
             lines=tuple(self._lines),
         )
 

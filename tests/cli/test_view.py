@@ -169,6 +169,7 @@ def report(**fields: object) -> Report:
             )
         ],
         "releases": [],
+        "sweeps": [],
         "hosts": [Host(instance="i-1", group="g", zone="z", fate="ended")],
         "simulated_seconds": 725.0,
         "wall_seconds": 3.21,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from twin.rehearsal.garbage_truth import Truth
 if TYPE_CHECKING:
     from twin.world import World
 
+_ARN = re.compile(r"arn:aws:[^\s,]+")
 _PARAMS = ("RuleArn", "TargetGroupArn", "LoadBalancerArn", "CertificateArn", "GroupId", "logGroupName", "ResourceId")
 _ENDS = ("Delete", "Deregister")
 
@@ -108,15 +110,19 @@ class Leavings:
                 yield from self._shared(service, ingress)
 
     def _own(self, service: Service, ingress: Ingress | None, kind: str, one: Managed) -> Thing:
+        express = service.express
+        assert express is not None
         arn = str(one.arn or "")
+        names = {"certificate": express.endpoint, "scalable target": f"service/{path_of(service)}"}
+        name = names.get(kind) or name_of(arn)
         if not arn:
             return Thing("", kind, "never made", str(one.status), one.reason or "", False)
         if not self._there(arn, service):
-            return Thing(arn, kind, _name(arn), "deleted", self._deleter(arn, service), False)
+            return Thing(arn, kind, name, "deleted", self._deleter(arn, service), False)
         if not over(service) and not (ingress is not None and ingress.left):
-            return Thing(arn, kind, _name(arn), str(one.status), one.reason or "", False)
+            return Thing(arn, kind, name, str(one.status), one.reason or "", False)
         why = self._held(arn)
-        return Thing(arn, kind, _name(arn), "left", why, False, _others(why))
+        return Thing(arn, kind, name, "left", why, False, _others(why))
 
     def _shared(self, service: Service, ingress: Ingress) -> Iterator[Thing]:
         balancer = ingress.balancer
@@ -131,13 +137,13 @@ class Leavings:
             if not arn:
                 continue
             if not self._there(arn, service):
-                yield Thing(arn, kind, _name(arn), "deleted", self._deleter(arn, service), True)
+                yield Thing(arn, kind, name_of(arn), "deleted", self._deleter(arn, service), True)
             elif users:
-                yield Thing(arn, kind, _name(arn), "shared", "", True, users)
+                yield Thing(arn, kind, name_of(arn), "shared", "", True, users)
             elif not over(service):
-                yield Thing(arn, kind, _name(arn), str(one.status), one.reason or "", True)
+                yield Thing(arn, kind, name_of(arn), str(one.status), one.reason or "", True)
             else:
-                yield Thing(arn, kind, _name(arn), "left", self._held(arn), True)
+                yield Thing(arn, kind, name_of(arn), "left", self._held(arn), True)
 
     # --- one resource ------------------------------------------------------------------------------------------------
     def _there(self, arn: str, service: Service) -> bool:
@@ -154,10 +160,11 @@ class Leavings:
     def _held(self, arn: str) -> str:
         """Why it is no garbage; empty if it is."""
         call = next(iter(self._truth.deletion(arn)), None)
-        return next(iter(self._truth.why_not(*call)), "") if call is not None else ""
+        why = next(iter(self._truth.why_not(*call)), "") if call is not None else ""
+        return _ARN.sub(lambda found: name_of(found[0]), why)
 
     def _deleter(self, arn: str, service: Service) -> str:
-        keys = (arn, _name(arn), arn.rpartition(":alarm:")[2], f"service/{path_of(service)}")
+        keys = (arn, name_of(arn), arn.rpartition(":alarm:")[2], f"service/{path_of(service)}")
         found = next((self._by[key] for key in keys if key in self._by), "")
         return f"by {found}" if found else ""
 
@@ -175,7 +182,7 @@ _NAMES: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
-def _name(arn: str) -> str:
+def name_of(arn: str) -> str:
     """What people call it."""
     for part, name in _NAMES:
         if part in arn:

@@ -15,7 +15,7 @@ from typing import Any
 from twin.errors import WorldError
 from twin.kernel.api import Call
 from twin.kernel.clock import iso
-from twin.rehearsal import account, actors, bakes, garbage_laws, laws, outcomes, release_laws
+from twin.rehearsal import account, actors, bakes, garbage_laws, laws, outcomes, release_laws, sweeps
 from twin.rehearsal import report as reports
 from twin.rehearsal.costs import cost_usd
 from twin.rehearsal.events import Planned, start_of
@@ -165,6 +165,7 @@ class Rehearsal:
             plans=outcomes.plans(world.bus.published),
             services=self._services(evidence),
             releases=releases,
+            sweeps=sweeps.shown(SweepRecords(world), self.garbage.takings),
             hosts=self._hosts(evidence),
             simulated_seconds=round(world.kernel.clock.elapsed, 3),
             wall_seconds=round(wall_seconds, 3),

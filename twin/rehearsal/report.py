@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Verdict = Literal["ok", "violated", "unexpected", "unfinished"]
 
@@ -179,6 +179,47 @@ class Release(Part):
     done: list[str]
 
 
+class Taken(Part):
+    """Something that a sweep took away, as AWS saw it.
+
+    Attributes:
+        at: of the call, simulated.
+        operation: AWS's name of it.
+        resource: ARN of what is gone, or of the shared thing from which a reference was removed.
+        name: of that resource, for people.
+    """
+
+    at: str
+    operation: str
+    kind: str
+    resource: str
+    name: str
+
+
+class Sweep(Part):
+    """One sweep of one VPC.
+
+    Attributes:
+        mode: observe, approve or act.
+        trigger: why it was begun.
+        deleted: what it took away, in order.
+        remains: what is left and why, as Caretaker tells it.
+        savings: what it saves a month, as Caretaker tells it.
+    """
+
+    id: str
+    vpc: str
+    mode: str | None
+    trigger: str
+    outcome: str | None
+    reason: str | None
+    started: str
+    ended: str | None
+    deleted: list[Taken]
+    remains: list[str]
+    savings: list[str]
+
+
 class Calls(Part):
     caller: str
     service: str
@@ -215,6 +256,7 @@ class Report(Part):
     plans: list[Plan]
     services: list[Service]
     releases: list[Release]
+    sweeps: list[Sweep]
     hosts: list[Host]
     simulated_seconds: float
     wall_seconds: float
