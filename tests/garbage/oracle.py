@@ -178,6 +178,8 @@ class Oracle:
             return False
         if set(r.facts["actions"].split()) - {"forward", "fixed-response" if r.kind is K.LISTENER else "forward"}:
             return True
+        if any(not host.endswith(".on.aws") for host in r.facts.get("hosts", "").split()):
+            return True
         mine = self.claimers(r.arn)
         out = [e for e in self.seen.references if e.via == "forward" and self.home(e.part_of or e.source) == r.arn]
         served = [e.target for e in self.seen.references if e.via in ("listed", "default") and e.source == r.arn]

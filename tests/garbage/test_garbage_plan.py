@@ -140,7 +140,7 @@ def test_two_observations_too_close_prove_nothing() -> None:
 def test_what_changed_between_the_observations_waits_with_everything_that_it_refers_to() -> None:
     fleet, on, (web,) = sharers(DEAD)
     first = fleet.judge(KEEP, "first", T0 - timedelta(minutes=20))
-    fleet.fact(web.rule, hosts="www.example.com")
+    fleet.fact(web.rule, hosts="we-0.ecs.eu-west-1.on.aws")
     made = plan(first, fleet.judge(), APART, 100)
     assert "it changed between the observations: hosts" in made.waiting[web.rule]
     assert {*web.groups, on.listener, on.arn, on.group} <= set(made.waiting)

@@ -137,6 +137,10 @@ def test_a_rule_that_somebody_gave_other_work_is_in_use_though_its_service_is_de
     fleet, _on, (web, shop) = sharers(DEAD, ALIVE)
     fleet.fact(web.rule, actions="redirect")
     assert "its actions are redirect" in reason(fleet.judge(), web.rule)
+    fleet, _on, (web, shop) = sharers(DEAD, ALIVE)
+    own = fleet.resources[web.rule].facts["hosts"]
+    fleet.fact(web.rule, hosts=f"{own} shop.example.com")
+    assert "it answers for shop.example.com" in reason(fleet.judge(), web.rule)
 
 
 def test_a_default_action_that_works_for_somebody_holds_the_load_balancer() -> None:

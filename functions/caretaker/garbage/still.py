@@ -128,9 +128,9 @@ class _Look:
 
     def _different(self, target: Resource) -> Iterator[Stop]:
         live = self._graph.resources[target.arn]
-        if self._step.action.endswith(":DeleteTaskDefinitions"):
+        if self._step.action.endswith(":DeleteTaskDefinitions") and "status" in live.facts:
             # AWS deletes only what was deregistered before: the step before this one.
-            target = replace(target, facts={**target.facts, "status": live.facts.get("status", "")})
+            target = replace(target, facts={**target.facts, "status": live.facts["status"]})
         if difference := changed(target, live):
             yield Stop(Halt.SKIP, f"it changed since it was observed: {difference}")
         if is_managed(target) and not is_managed(live):

@@ -142,6 +142,8 @@ class Judgement:
         others = [each for each in fact(resource, "actions").split() if each not in (expected, "forward")]
         if others:
             return Bar(Wave.USED, self._in_use(resource), f"its actions are {', '.join(others)}: {_WORKS_FOR_OTHERS}")
+        if hosts := words.strange_hosts(resource):
+            return Bar(Wave.USED, self._in_use(resource), f"it answers for {', '.join(hosts)}: {_WORKS_FOR_OTHERS}")
         mine = set(self.graph.owners_of(resource.arn))
         for each in self.graph.refers_to(resource.arn):
             if each.via == "forward" and not mine.intersection(self.graph.owners_of(each.target)):

@@ -114,6 +114,9 @@ class Walk:
         given = resource.facts.get("actions", "").split()
         if not given or set(given) - usual:
             yield f"{resource.arn}: its actions are {given}"
+        strange = [host for host in resource.facts.get("hosts", "").split() if not host.endswith(".on.aws")]
+        if strange:
+            yield f"{resource.arn} answers for {strange}"
         owners = {claim.owner for claim in claims}
         for each in self._seen.references:
             if each.via == "forward" and self._whole(each.part_of or each.source) == resource.arn:

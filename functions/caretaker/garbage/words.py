@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from caretaker.garbage.model import Kind, Read, Reading, Reference, Resource
@@ -69,6 +70,15 @@ def doubt(reading: Reading) -> str:
     if not reading.at:
         return f"{what}: {reading.reason}: {_RETRY}"
     return f"{what} failed{why}: {_RETRY}"
+
+
+def strange_hosts(resource: Resource) -> list[str]:
+    """Hosts that somebody has a listener rule answer for, beside those that ECS gives (ECS Developer Guide, Express
+    Mode: `<id>.ecs.<region>.on.aws`)."""
+    return [host for host in resource.facts.get("hosts", "").split() if not _OF_ECS.search(host.lower())]
+
+
+_OF_ECS = re.compile(r"^[^*?.]+\.ecs\.[a-z0-9-]+\.on\.aws$")
 
 
 def plural(count: int, kind: Kind | str) -> str:
