@@ -110,6 +110,7 @@ class Truth:
             return
         yield from self._unowned(group.arn)
         yield from (f"rule {rule.arn} forwards to it" for rule in self._world.elbv2.rules_to(group.arn))
+        yield from self._watched(group.arn.rpartition(":")[2])
         for (target, _), one in group.targets.items():
             if one.state != "draining":
                 yield f"target {target} is registered in it"
@@ -121,6 +122,7 @@ class Truth:
             return
         yield from self._not_shared_by_the_dead(balancer.arn)
         yield from self._people.before(balancer)
+        yield from self._watched(balancer.arn.partition(":loadbalancer/")[2])
         listeners = {str(one.listener.arn) for one in self._balancers()}
         for listener in elbv2.listeners_of(balancer.arn):
             if listener.arn not in listeners:
@@ -254,6 +256,12 @@ class Truth:
         for composite in store.composites.values():
             if name in composite.children:
                 yield f"composite alarm {composite.name} watches it"
+
+    def _watched(self, dimension: str) -> Iterator[str]:
+        """Alarms on a metric with this value of a dimension, if somebody uses them."""
+        for name, alarm in list(self._world.alarms.alarms.items()):
+            if dimension in repr(alarm):
+                yield from (f"alarm {name} watches it, and {words}" for words in self._alarm(name))
 
     def _of_policy(self, name: str) -> Iterator[str]:
         """An alarm that Application Auto Scaling made for a policy goes with the service that was scaled."""

@@ -1,0 +1,296 @@
+"""One sweep on a small stage, and at each of its calls a process of its own in which the function dies there.
+
+The stage is the twin's account and the deployed text of sweep_express, without Lambda and the interpreter of Step
+Functions: a death is an invocation that failed, which the text's own Retry and Catch answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pytest
+from caretaker.garbage.check import check
+from caretaker.garbage.handlers import patrol, record_inventory
+from caretaker.garbage.record import Records
+
+from tests.garbage_reads.reads_stage import Stage, forget
+from tests.garbage_sweeps.sweep_machine import ARN, Context, SweepMachine
+from twin.ecs.express.options import ExpressOptions, Kind
+from twin.kernel.api import Call, Caller
+from twin.kernel.clock import iso
+from twin.kernel.dynamodb.api import DynamoDb
+from twin.kernel.gateway import Death, FunctionDied
+from twin.kernel.parameters import Parameters
+from twin.rehearsal.garbage_truth import Truth
+
+CARETAKER = Caller("function", "GarbageSweep")
+HOUR = 3600.0
+JOBS = 2
+POLICY = {"garbage": {"mode": "act", "grace": 300, "apart": 300}}
+LAMBDA_TRIES = 3
+"""An asynchronous invocation that fails is tried twice more."""
+OWN: tuple[Kind, ...] = (
+    "rule",
+    "target_groups",
+    "listener_certificate",
+    "certificate",
+    "alarm",
+    "scaling",
+    "security_group_rules",
+    "security_group",
+)
+SHARED: tuple[Kind, ...] = ("load_balancer", "load_balancer_security_group")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A call of Caretaker's: the nth of its operation since the service was deleted."""
+
+    service: str
+    operation: str
+    nth: int
+    when: Literal["before", "after"]
+
+    @property
+    def changes(self) -> bool:
+        return not self.operation.startswith(("Describe", "List", "Get", "Query", "BatchGet"))
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.service}:{self.operation} {self.nth}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of one run.
+
+    Attributes:
+        label: where the function died; "" for the plain run.
+        outcomes: of its sweeps, in order.
+        taken: operations by which something was taken away, in order.
+        broken: what does not hold, in words.
+    """
+
+    label: str
+    outcomes: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"dies {self.label}: {', '.join(self.outcomes)}: {'; '.join(self.broken) or 'all held'}"
+
+
+@dataclass
+class Watch(Death):
+    """Sees every call; strikes where `strike` says so."""
+
+    function: str = "*"
+    service: str = "*"
+    operation: str = "*"
+    when: Literal["before", "after"] = "before"
+    strike: Callable[[Point], bool] = field(default=lambda point: False, compare=False)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter, compare=False)
+
+    def concerns(self, caller: Caller, service: str, operation: str) -> bool:
+        if caller != CARETAKER:
+            return False
+        self.counts[service, operation] += 1
+        dies = self.strike(Point(service, operation, self.counts[service, operation], self.when))
+        if dies:
+            self.nth = self.seen + 1
+        return dies
+
+
+class Small(Stage):
+    """`web` and its sharers; `web` is deleted, and ECS leaves behind all that was its own.
+
+    Args:
+        sharers: of its load balancer, that live.
+    """
+
+    def __init__(self, *sharers: str) -> None:
+        leaves = OWN if sharers else (*OWN, *SHARED)
+        super().__init__(ExpressOptions(load_balancer=15.0, step=2.0, leaves=leaves, default_certificate="left"))
+        self.gateway.register(DynamoDb(self.kernel))
+        Parameters(self.kernel, self.gateway)
+        self.machine = SweepMachine(self.kernel)
+        self.gateway.register(self.machine)
+        self.sharers = sharers
+        self.takings: list[tuple[Call, tuple[str, ...]]] = []
+
+    def play(self, arm: Callable[[], None]) -> None:
+        """Everything, from the services' creation to the patrol of the next day. `arm` is called in between."""
+        self.up("web", *self.sharers)
+        self.truth = Truth(cast(Any, self))
+        self.kernel.calls.listeners.append(self._called)
+        self.within(self._patrol)
+        put = self.bus.put
+
+        def heard(event: Any) -> Any:
+            if event.get("detail-type") == "AWS API Call via CloudTrail":
+                self.kernel.scheduler.spawn(lambda: self._tell(event), name="record inventory")
+            return put(event)
+
+        self.bus.put = heard  # type: ignore[method-assign]
+        arm()
+        self.delete("web")
+        self._until_quiet()
+        self.within(self._patrol)
+        self._until_quiet()
+
+    def _until_quiet(self) -> None:
+        self.run(HOUR)
+        for _ in range(100):
+            if not self.machine.open:
+                return
+            self.run(300.0)
+        raise AssertionError("a sweep does not end")
+
+    def _called(self, call: Call) -> None:
+        if call.caller == CARETAKER and self.truth.deletes(call):
+            self.takings.append((call, self.truth.users(call)))
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        self._invoke(record_inventory.handler, json.loads(json.dumps(event)))
+
+    def _patrol(self) -> None:
+        event = {"time": iso(self.now), "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+        self._invoke(patrol.handler, event)
+
+    def _invoke(self, function: Callable[[Any, Any], Any], event: Any) -> None:
+        """As Lambda does asynchronously."""
+        for _ in range(LAMBDA_TRIES):
+            try:
+                function(event, Context())
+            except (Exception, FunctionDied):  # noqa: BLE001 - as Lambda, which looks at no error
+                self.kernel.scheduler.sleep(60)
+            else:
+                return
+
+    # --- what became of it -------------------------------------------------------------------------------------------
+    def judge(self, label: str) -> Ended:
+        records = Records(self.store)
+        sweeps = records.all()
+        took = [(call, users) for call, users in self.takings if call.error is None]
+        broken = [f"{call.operation} {dict(call.params)}: {users[0]}" for call, users in took if users]
+        broken += [f"{arn} is left" for arn in self.truth.garbage()]
+        broken += [f"{name} has no end" for name, output in self.machine.outputs.items() if output is None]
+        broken += [f"{each.id} is open" for each in sweeps if each.open]
+        ground = records.ground(self.vpc)
+        broken += [f"the VPC's {name} is {found}" for name, found in vars(ground).items() if name == "sweep" and found]
+        acts = [act for sweep in sweeps for act in records.acts(sweep.id)]
+        for call, _ in took:
+            same = [act for act in acts if act.action.endswith(f":{call.operation}") and act.params == call.params]
+            if not [act for act in same if act.first is not None and act.first <= cast(Any, call.at)]:
+                broken.append(f"{call.operation} was not written down before it was made")
+            broken += [f"{call.operation}: {words}" for act in same for words in check(act.proof)]
+        broken += [f"act {act.number} is still {act.status}" for act in acts if act.status in ("planned", "intended")]
+        outcomes = tuple(str(each.outcome) for each in sweeps)
+        return Ended(label, outcomes, tuple(call.operation for call, _ in took), tuple(broken))
+
+
+class Series:
+    """Plays a stage once, and once more from each chosen point on, in a process of its own."""
+
+    def __init__(self, choose: Callable[[Point], bool], *sharers: str) -> None:
+        self.choose, self.sharers = choose, sharers
+        self.label = ""
+        self.child = False
+        self.results: list[Ended] = []
+        self._children: dict[int, tuple[str, Path]] = {}
+
+    def explore(self, patch: pytest.MonkeyPatch) -> list[Ended]:
+        """The plain run's end, then those of all forks."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._folder = folder
+            stage = Small(*self.sharers)
+            try:
+                with _staged(patch, stage):
+                    stage.play(lambda: self._arm(stage))
+                    plain = stage.judge(self.label)
+            except BaseException:
+                if self.child:
+                    self._leave(Ended(self.label, broken=(traceback.format_exc(),)))
+                raise
+            if self.child:
+                self._leave(plain)
+            while self._children:
+                self._reap()
+        return [plain, *self.results]
+
+    def _arm(self, stage: Small) -> None:
+        for when in ("before", "after"):
+            stage.gateway.deaths.append(Watch(when=cast(Any, when), strike=self._strike))
+
+    def _strike(self, point: Point) -> bool:
+        if self.child or not self.choose(point):
+            return False
+        while len(self._children) >= JOBS:
+            self._reap()
+        path = Path(self._folder) / f"{len(self.results) + len(self._children)}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: of processes with threads; ours only run on
+            child = os.fork()
+        if child:
+            self._children[child] = (str(point), path)
+            return False
+        self.child, self.label, self._out = True, str(point), path
+        return True
+
+    def _leave(self, ended: Ended) -> None:
+        try:
+            self._out.write_bytes(pickle.dumps(ended))
+        finally:
+            os._exit(0)
+
+    def _reap(self) -> None:
+        child, _ = os.wait()
+        label, path = self._children.pop(child)
+        if path.exists():
+            self.results.append(pickle.loads(path.read_bytes()))
+            path.unlink()
+        else:
+            self.results.append(Ended(label, broken=("the process ended without a result",)))
+
+
+@contextmanager
+def _staged(patch: pytest.MonkeyPatch, stage: Small) -> Iterator[None]:
+    key, secret = stage.gateway.credentials(CARETAKER)
+    settings = {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "TABLE_NAME": "caretaker",
+        "POLICY_PATH": "/caretaker/policy",
+        "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:caretaker",
+        "SWEEP_EXPRESS_ARN": ARN,
+        "POWERTOOLS_SERVICE_NAME": "caretaker",
+        "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
+    }
+    forget()
+    with stage.gateway.intercepted():
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        stage.call(
+            "dynamodb",
+            "CreateTable",
+            TableName="caretaker",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        policy = {"Name": "/caretaker/policy/defaults", "Value": json.dumps(POLICY), "Type": "String"}
+        stage.call("ssm", "PutParameter", **policy)
+        yield
+    forget()
