@@ -7,7 +7,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads --compile-bytecode
 SEED ?= 1
 
-.PHONY: help rehearse test lint types template unit test-full bench bench-judge bench-judge-full bench-releases test-sam requirements clean
+.PHONY: help rehearse test lint types template unit test-full bench bench-judge bench-judge-full bench-releases bench-garbage test-sam requirements clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -45,6 +45,9 @@ bench-judge-full: $(VENV)/ready ## the whole grid, about an hour; writes the fig
 
 bench-releases: $(VENV)/ready ## how long users meet bad releases: Caretaker against Express Mode's rule
 	$(BIN)/python benchmarks/bench_releases.py
+
+bench-garbage: $(VENV)/ready ## an observation of 500 Express services on 20 load balancers, and its verdicts
+	$(BIN)/python benchmarks/bench_garbage.py
 
 test-sam: $(VENV)/ready $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
 	PATH="$(CURDIR)/$(SAM_VENV)/bin:$$PATH" tests/sam/run

@@ -1,0 +1,252 @@
+"""A whole observation of 500 Express services on 20 load balancers, in the twin, paced; then its graph and verdicts.
+
+    python benchmarks/bench_garbage.py [--services 500] [--dead 5]
+
+prints wall and simulated seconds of the observation (target 60 s of wall time), its calls by API, what it holds, and
+the processor seconds that the graph and all verdicts take (target 1 s). Half of the services are internal. Every fifth
+one (`--dead`) was deleted two hours before, and all that ECS leaves by the worst report is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any, TypeVar, get_args
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "functions"), str(ROOT)]
+
+from caretaker.garbage import inventories, observe  # noqa: E402 - found by the line above
+from caretaker.garbage.ledger import Ledger  # noqa: E402
+from caretaker.garbage.model import Kind, Observation, Read  # noqa: E402
+from caretaker.garbage.standing import Keep  # noqa: E402
+from caretaker.garbage.verdict import Judgement  # noqa: E402
+from caretaker.runtime.table import table  # noqa: E402
+
+from twin.ecs import Ecs, EcsOptions  # noqa: E402
+from twin.ecs.express import options as express  # noqa: E402
+from twin.kernel.alarms import Alarms  # noqa: E402
+from twin.kernel.api import WORLD, Caller  # noqa: E402
+from twin.kernel.bus import EventBus  # noqa: E402
+from twin.kernel.cloudwatch import CloudWatch  # noqa: E402
+from twin.kernel.gateway import Gateway  # noqa: E402
+from twin.kernel.kernel import Kernel  # noqa: E402
+from twin.kernel.queues import Queues  # noqa: E402
+from twin.kernel.stacks import Stacks  # noqa: E402
+from twin.kernel.topics import Topics  # noqa: E402
+from twin.neighbours.account import Account  # noqa: E402
+from twin.neighbours.ec2 import Ec2  # noqa: E402
+from twin.neighbours.elbv2 import Elbv2, Elbv2Options  # noqa: E402
+
+WALL_TARGET = 60.0
+JUDGE_TARGET = 1.0
+CARETAKER = Caller("function", "Caretaker")
+ROLE = "arn:aws:iam::123456789012:role"
+PUBLIC, PRIVATE = ("subnet-pa", "subnet-pb"), ("subnet-a", "subnet-b")
+TABLE = "caretaker"
+AGO = 7200.0
+"""Simulated seconds since the deletion: longer than any grace by default."""
+T = TypeVar("T")
+
+
+class Nobody:
+    """The Lambda runtime, which nothing here calls."""
+
+    def invoke(self, name_or_arn: str, payload: dict[str, Any], caller: Caller) -> Any:
+        raise NotImplementedError(name_or_arn)
+
+
+class Fleet:
+    """Express services in one VPC, alternately public and internal; of every 25 of a kind one load balancer."""
+
+    def __init__(self, services: int) -> None:
+        self.kernel = Kernel(
+            datetime(2026, 10, 5, 12, 0, tzinfo=UTC), seed=1, region="us-east-1", account="123456789012"
+        )
+        self.gateway = Gateway(self.kernel)
+        queues = Queues(self.kernel, self.gateway, Nobody())
+        bus = EventBus(self.kernel, self.gateway, queues)
+        alarms = Alarms(self.kernel, Topics(self.kernel, self.gateway), queues, bus)
+        self.ec2 = Ec2(self.kernel, bus)
+        elbv2 = Elbv2(self.kernel, Elbv2Options(propagation=0.0), ec2=self.ec2)
+        choices = express.ExpressOptions(load_balancer=15.0, leaves=frozenset(get_args(express.Kind)))
+        ecs = Ecs(self.kernel, bus, elbv2, EcsOptions(express=choices), self.gateway)
+        ecs.engine.network = self.ec2
+        cloudwatch = CloudWatch(alarms)
+        for api in (ecs, self.ec2, elbv2, cloudwatch):
+            self.gateway.register(api)
+        Account(self.kernel, self.gateway, ec2=self.ec2, elbv2=elbv2, alarms=alarms, cloudwatch=cloudwatch)
+        self.gateway.register(Stacks(self.kernel, gateway=self.gateway))
+        for number, zone in enumerate("ab"):
+            self.ec2.add_subnet(PUBLIC[number], f"us-east-1{zone}", public=True, default=True)
+            self.ec2.add_subnet(PRIVATE[number], f"us-east-1{zone}")
+        self._call("ecs", "CreateCluster", clusterName="shop")
+        self.arns = [self._create(f"s{number}", internal=number % 2 == 1) for number in range(services)]
+        self.kernel.scheduler.run()
+        self.kernel.settled = True
+
+    def _call(self, api: str, operation: str, **params: Any) -> dict[str, Any]:
+        return self.gateway.call(api, operation, params, WORLD)
+
+    def _create(self, name: str, *, internal: bool) -> str:
+        given: dict[str, Any] = {
+            "infrastructureRoleArn": f"{ROLE}/infrastructure",
+            "executionRoleArn": f"{ROLE}/execution",
+            "primaryContainer": {"image": "example.com/web:1"},
+            "cluster": "shop",
+            "serviceName": name,
+        }
+        if internal:
+            given["networkConfiguration"] = {"subnets": list(PRIVATE)}
+        made: str = self._call("ecs", "CreateExpressGatewayService", **given)["service"]["serviceArn"]
+        return made
+
+    @property
+    def vpc(self) -> str:
+        return self.ec2.subnets[PUBLIC[0]].vpc_id
+
+    @property
+    def now(self) -> datetime:
+        return self.kernel.clock.now()
+
+    def delete(self, every: int) -> None:
+        """Delete every nth service, and let ECS finish."""
+        for arn in self.arns[::every]:
+            self._call("ecs", "DeleteExpressGatewayService", serviceArn=arn)
+        self.kernel.scheduler.run()
+
+    def wait(self, seconds: float) -> None:
+        self.kernel.scheduler.call_later(seconds, lambda: None, name="bench")
+        self.kernel.scheduler.run()
+
+    def record(self) -> None:
+        """Every service's inventory, into the ledger."""
+        ledger = Ledger(table(TABLE))
+        self._within(lambda: [inventories.record(ledger, arn, self.now) for arn in self.arns])
+
+    def observe(self) -> Observation:
+        """A whole observation, part by part, with the pauses that each asks for."""
+
+        def read() -> Observation:
+            observe.begin(table(TABLE), "bench", self.vpc, self.now)
+            while (progress := observe.step(table(TABLE), "bench", self.now)).more:
+                self.kernel.scheduler.sleep(progress.seconds)
+            return observe.load(table(TABLE), "bench")
+
+        return self._within(read)
+
+    def _within(self, act: Callable[[], T]) -> T:
+        """Do something as a process of the world, in which time passes."""
+        done: list[T] = []
+        self.kernel.scheduler.spawn(lambda: done.append(act()), name="bench")
+        self.kernel.scheduler.run()
+        return done[0]
+
+    @contextmanager
+    def deployed(self) -> Iterator[None]:
+        """The fleet, with the table, is the AWS that Caretaker's clients talk to."""
+        key, secret = self.gateway.credentials(CARETAKER)
+        region = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "us-east-1")
+        os.environ.update({"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, **region})
+        with self.gateway.intercepted():
+            self._call(
+                "dynamodb",
+                "CreateTable",
+                TableName=TABLE,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            )
+            yield
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured.
+
+    Attributes:
+        wall, processor: seconds of the observation.
+        simulated: seconds of it in the twin, most of them pauses.
+        judged: processor seconds of the graph and of all verdicts.
+        calls: how many of each API.
+        errors: answers that are errors, by code. "No such thing" is what CloudFormation answers for what no stack owns.
+        balancers, resources, references, garbage, doubts: how many the observation holds; `doubts` are readings that
+            are not whole.
+    """
+
+    wall: float
+    processor: float
+    simulated: float
+    judged: float
+    calls: Mapping[str, int]
+    errors: Mapping[str, int]
+    balancers: int
+    resources: int
+    references: int
+    garbage: int
+    doubts: int
+
+
+def measure(services: int, dead: int) -> Figures:
+    """Build the fleet, observe it once, and judge."""
+    fleet = Fleet(services)
+    with fleet.deployed():
+        fleet.record()
+        fleet.delete(dead)
+        fleet.record()
+        fleet.wait(AGO)
+        before, at = len(fleet.kernel.calls), fleet.kernel.clock.elapsed
+        wall, processor = perf_counter(), process_time()
+        seen = fleet.observe()
+        wall, processor = perf_counter() - wall, process_time() - processor
+    calls = [call for call in fleet.kernel.calls[before:] if call.caller == CARETAKER]
+    simulated = fleet.kernel.clock.elapsed - at
+    judging = process_time()
+    judged = Judgement(seen, Keep(), seen.ended)
+    garbage = sum(1 for verdict in judged.verdicts.values() if verdict.word == "garbage")
+    judging = process_time() - judging
+    return Figures(
+        wall,
+        processor,
+        simulated,
+        judging,
+        Counter(call.service for call in calls),
+        Counter(call.error for call in calls if call.error is not None),
+        sum(1 for each in seen.resources.values() if each.kind is Kind.LOAD_BALANCER),
+        len(seen.resources),
+        len(seen.references),
+        garbage,
+        sum(1 for each in seen.readings if each.status is not Read.WHOLE),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--services", type=int, default=500)
+    parser.add_argument("--dead", type=int, default=5, help="every nth service was deleted before")
+    given = parser.parse_args()
+    found = measure(given.services, given.dead)
+    print(f"{given.services} Express services on {found.balancers} load balancers, every {given.dead}th deleted")
+    print(f"  resources {found.resources}, references {found.references}, garbage {found.garbage}")
+    print(f"  readings that are not whole {found.doubts}; errors answered {dict(found.errors)}")
+    print(f"  observation: wall {found.wall:.1f} s (target {WALL_TARGET:g}), processor {found.processor:.1f} s")
+    print(f"  its simulated time, paced: {found.simulated:.0f} s")
+    print(f"  its calls: {sum(found.calls.values())}")
+    for api, count in sorted(found.calls.items()):
+        print(f"    {api:24} {count:5}")
+    print(f"  graph and verdicts: {found.judged:.2f} s of processor time (target {JUDGE_TARGET:g})")
+    held = found.wall <= WALL_TARGET and found.judged <= JUDGE_TARGET
+    print("targets held" if held else "targets BROKEN")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

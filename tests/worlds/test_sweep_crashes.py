@@ -1,0 +1,86 @@
+"""Every moment at which a sweep can be cut short: nothing in use is deleted, and the next run finishes the work.
+
+`make test` tries a few moments; `pytest -m long tests/worlds/test_sweep_crashes.py` tries all of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crash_stage import Ended, copied
+from strikes import Point, deaths, deaths_for_good, ends_at_states, stops_at_calls
+from sweep_crashes import acts, every_moment, explored, held, last, shared, sweeping
+
+TELLING = {
+    "GarbageDeleteNext before elbv2:DeleteRule 1",
+    "GarbageDeleteNext after elbv2:DeleteRule 1",
+    "GarbageDeleteNext after dynamodb:TransactWriteItems 3",
+    "GarbageDeleteNext after ec2:RevokeSecurityGroupEgress 1",
+    "GarbageConfirmSweep after dynamodb:BatchWriteItem 1",
+    "GarbageCloseSweep after dynamodb:UpdateItem 1",
+}
+
+
+def swept(results: list[Ended]) -> None:
+    assert {each.outcomes for each in results} == {("swept",)}
+
+
+def test_a_sample_of_moments() -> None:
+    """Around a deletion, with its intent written and without its answer, under the lock, and half closed."""
+    results = held(
+        shared(),
+        deaths(lambda point: str(point) in TELLING),
+        stops_at_calls(lambda point: str(point) == "GarbageDeleteNext before elbv2:DeleteTargetGroup 1", hang=60.0),
+        ends_at_states("timed out", 0.0, only="Delete next"),
+    )
+    labels = {each.label for each in results}
+    assert {f"dies: {point}" for point in TELLING} <= labels
+    assert [label for label in labels if label.startswith("stopped")]
+    assert [label for label in labels if label.startswith("timed out")]
+    swept(results)
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the product, so that an edit in the middle of a long series does not mix two versions of it."""
+    return copied(tmp_path_factory.mktemp("deployed"))
+
+
+@pytest.mark.long
+def test_a_function_dies_at_any_call(deployed: Path) -> None:
+    swept(held(shared(), every_moment(shared(), sweeping, deployed), template=deployed))
+
+
+@pytest.mark.long
+def test_a_function_dies_at_any_write_where_the_load_balancer_goes_too(deployed: Path) -> None:
+    chosen = deaths(lambda point: sweeping(point) and point.changes)
+    swept(held(last(), chosen, template=deployed))
+
+
+@pytest.mark.long
+def test_a_function_dies_for_good(deployed: Path) -> None:
+    """Each time that it comes to that call: what is left is left, and nothing in use is deleted."""
+    results = explored(last(), deaths_for_good(lambda point: sweeping(point) and point.changes), template=deployed)
+    assert [str(each) for each in results if any("in_use" in text or "proven" in text for text in each.broken)] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("hang", [0.0, 60.0])
+def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> None:
+    """The function that makes the call runs on; with `hang` its call takes effect in the middle of the next run."""
+
+    def chosen(point: Point) -> bool:
+        return acts(point) and (point.when == "before" or not hang)
+
+    swept(held(last(), stops_at_calls(chosen, hang=hang), template=deployed))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["stopped", "timed out"])
+def test_the_execution_ends_in_any_state(deployed: Path, how: Any) -> None:
+    swept(held(shared(), ends_at_states(how, 1.0), template=deployed))
