@@ -33,9 +33,7 @@ def _doing(sweep: Sweep, acts: Sequence[Act]) -> str:
         words = f"{over} of {len(acts)} acts done"
         words += f", {len(left)} left" if left else ""
         waiting = next((act for act in acts if act.status == "intended" and act.reason), None)
-        return (
-            f"{words}; tried again: {waiting.kind} {name_in(waiting.resource)}: {waiting.reason}" if waiting else words
-        )
+        return f"{words}; tries again {act_name(waiting)}: {waiting.reason}" if waiting else words
     if acts:
         return f"{len(acts)} acts planned, looks once more under the lock"
     if not sweep.observations:
