@@ -111,7 +111,7 @@ class Fleet(Stage):
         Parameters(self.kernel, self.gateway)
         self.machine = SweepMachine(self.kernel)
         self.gateway.register(self.machine)
-        self.later: list[Callable[[], None]] = []
+        self.kinds = dice.sample(sorted(OWN), 3)
 
     def _options(self) -> ExpressOptions:
         dice = self.dice
@@ -172,7 +172,7 @@ class Fleet(Stage):
     # --- what people put around --------------------------------------------------------------------------------------
     def own(self, name: str) -> None:
         """Somebody puts something of theirs at a service's things."""
-        kind = self.dice.choice(sorted(OWN))
+        kind = self.dice.choice(self.kinds)
         service = self.ecs.store.services.get(self.arn(name))
         if service is None or service.express is None or not service.express.balancer.ready:
             return
@@ -223,17 +223,17 @@ class Fleet(Stage):
         known = {claim.resource.arn for vpc in self.ledger.vpcs() for claim in self.ledger.claims(vpc)}
         return arn not in known and bool(makers & self.case.lost)
 
-    def patrol(self) -> None:
-        """The schedule comes; what fails comes again."""
+    def patrol(self) -> bool:
+        """The schedule comes; what fails comes again. False if it found nothing to sweep."""
         event = {"time": iso(self.now), "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
         for _ in range(20):
             try:
-                patrol.handler({**event, "time": iso(self.now)}, Context())
+                begun = patrol.handler({**event, "time": iso(self.now)}, Context())["begun"]
             except (AwsFailure, patrol.NotAllPatrolled) as error:
                 self.say(f"the patrol missed something: {error}")
                 self.kernel.scheduler.sleep(600)
             else:
-                return
+                return bool(begun)
         raise AssertionError("the patrol never came through")
 
 
@@ -384,9 +384,9 @@ def run(seed: int, patch: pytest.MonkeyPatch, enough: Callable[[Case], bool] = l
         _plan_faults(fleet)
         _until_quiet(fleet, ACTS)
         for _ in range(PATROLS):
-            if not enough(case):
-                fleet.within(fleet.patrol)
-                _until_quiet(fleet, 2 * HOUR)
+            if enough(case) or not fleet.within(fleet.patrol):
+                break
+            _until_quiet(fleet, 1.5 * HOUR)
         case.left = [arn for arn in fleet.truth.garbage() if not fleet.unheard(arn)]
         case.outputs = fleet.machine.outputs
     return case
@@ -454,6 +454,7 @@ def _staged(patch: pytest.MonkeyPatch, fleet: Fleet) -> Iterator[None]:
         "POLICY_PATH": "/caretaker/policy",
         "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:caretaker",
         "SWEEP_EXPRESS_ARN": ARN,
+        "POWERTOOLS_LOG_LEVEL": "ERROR",
         "POWERTOOLS_SERVICE_NAME": "caretaker",
         "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
     }

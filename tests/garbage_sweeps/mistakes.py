@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from caretaker.garbage import conclude, dues
+from caretaker.garbage import conclude, detach
+from caretaker.garbage.graph import Graph
 from caretaker.garbage.inventory import Entry
 from caretaker.garbage.model import Claim, Identity, Kind, Life, Observation, Owner, Read, Reference
 from caretaker.garbage.sheet import Sheet
@@ -27,14 +28,14 @@ class Mistake:
     Attributes:
         text: what somebody believed.
         owners, claims, seen: instead of the services, of an entry's claims, of the observation.
-        hasty: ECS is not waited for.
+        loose: instead of whether a security group's rule may be revoked; None: as it is.
     """
 
     text: str
     owners: Callable[[Owners], Owners] = lambda owners: owners
     claims: Callable[[Entry, tuple[Claim, ...]], tuple[Claim, ...]] = lambda entry, claims: claims
     seen: Callable[[Observation], Observation] = lambda seen: seen
-    hasty: bool = False
+    loose: Callable[[Graph, Reference], bool] | None = None
 
 
 def plant(patch: pytest.MonkeyPatch, mistake: Mistake) -> None:
@@ -51,8 +52,8 @@ def plant(patch: pytest.MonkeyPatch, mistake: Mistake) -> None:
     patch.setattr(conclude, "owners", lambda sheet: mistake.owners(owners(sheet)))
     patch.setattr(conclude, "observation", seen)
     patch.setattr(Entry, "claims", lambda entry: mistake.claims(entry, claims(entry)))
-    if mistake.hasty:
-        patch.setattr(dues, "pause", lambda *given: dues.Pause(0, ""))
+    if mistake.loose is not None:
+        patch.setattr(detach, "_is_own_egress", mistake.loose)
 
 
 def _of(reference: Reference, services: set[str]) -> bool:
@@ -64,10 +65,6 @@ def _of(reference: Reference, services: set[str]) -> bool:
 
 
 # --- services --------------------------------------------------------------------------------------------------------
-def draining_is_dead(owners: Owners) -> Owners:
-    return {key: _buried(each, each.life is Life.DRAINING) for key, each in owners.items()}
-
-
 def names_are_identities(owners: Owners) -> Owners:
     dead = {owner.identity.arn for owner in owners.values() if owner.life is Life.DEAD}
     return {key: _buried(each, key.arn in dead) for key, each in owners.items()}
@@ -83,11 +80,6 @@ def _buried(owner: Owner, dead: bool) -> Owner:
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
-def scaling_is_of_the_revision(entry: Entry, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
-    turned = (Kind.ALARM, Kind.SCALING_POLICY, Kind.SCALABLE_TARGET)
-    return tuple(replace(each, current=False) if each.kind in turned else each for each in claims)
-
-
 def the_dead_own_what_was_shared(entry: Entry, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
     return claims if entry.life is Life.DEAD else tuple(each for each in claims if not each.shared)
 
@@ -122,6 +114,15 @@ def hosts_are_the_endpoint(seen: Observation) -> Observation:
     return replace(seen, resources={**seen.resources, **rules})
 
 
+def listeners_of_people_go_along(seen: Observation) -> Observation:
+    claimed = {claim.resource.arn for claim in seen.claims}
+    own = {arn for arn, each in seen.resources.items() if each.kind is Kind.LISTENER and arn not in claimed}
+    own |= {arn for arn, each in seen.resources.items() if each.facts.get("listener") in own}
+    kept = {arn: each for arn, each in seen.resources.items() if arn not in own}
+    references = tuple(each for each in seen.references if each.source not in own and each.target not in own)
+    return replace(seen, resources=kept, references=references)
+
+
 def without(*kinds: Kind) -> Callable[[Observation], Observation]:
     """Referrers of these kinds are not looked at."""
 
@@ -140,12 +141,8 @@ def _with_tags(seen: Observation, change: Callable[[Mapping[str, str]], Mapping[
 
 
 MISTAKES: Mapping[str, Mistake] = {
-    "draining is dead": Mistake("a service that is being deleted is gone", owners=draining_is_dead, hasty=True),
     "names are identities": Mistake("what has the name of a dead service is left behind", owners=names_are_identities),
     "prefixes are names": Mistake("`web-api` is of `web`", owners=prefixes_are_names),
-    "scaling is of the revision": Mistake(
-        "what an update did not make anew is left", claims=scaling_is_of_the_revision
-    ),
     "the dead own what was shared": Mistake(
         "a load balancer goes with the service that is deleted",
         claims=the_dead_own_what_was_shared,
@@ -156,6 +153,11 @@ MISTAKES: Mapping[str, Mistake] = {
     "taken over is ECS's still": Mistake("ECS's tag says nothing", seen=taken_over_is_ecs_still),
     "hosts are the endpoint": Mistake("a rule answers for nothing but its service", seen=hosts_are_the_endpoint),
     "schedules need nobody": Mistake("scheduled actions are ECS's", seen=without(Kind.SCHEDULED_ACTION)),
+    "listeners go along": Mistake("whoever has a listener on it has gone", seen=listeners_of_people_go_along),
+    "every rule is ECS's": Mistake(
+        "a rule that names a dead service's group may be revoked",
+        loose=lambda graph, reference: not graph.is_shared(reference.target),
+    ),
     "nothing lies outside": Mistake(
         "whoever uses a load balancer is in it", seen=without(Kind.WEB_ACL, Kind.RECORD_SET)
     ),

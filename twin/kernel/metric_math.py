@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from twin.errors import AwsError, Unmodelled
@@ -75,30 +76,41 @@ def _wrong(expression: str, why: str) -> AwsError:
     return AwsError("ValidationError", f"Error in expression '{expression}': {why}")
 
 
+Token = tuple[str, str | None, str | None]
+"""Its text, and that as a number or as a name, if it is one."""
+
+
+@lru_cache(maxsize=1_000)
+def _tokens(expression: str) -> tuple[Token, ...]:
+    """Alarms look at the same expression every minute."""
+    found = _TOKEN.finditer(expression.strip())
+    return tuple((match[0].strip(), match[1], match[2]) for match in found if match[0].strip())
+
+
 class _Parser:
     """Recursive descent that computes as it reads."""
 
     def __init__(self, expression: str, scope: Scope) -> None:
         self._expression = expression
         self._scope = scope
-        self._tokens = [match for match in _TOKEN.finditer(expression.strip()) if match[0].strip()]
+        self._tokens = _tokens(expression)
         self._at = 0
 
     def whole(self) -> Value:
         value = self._either()
         if self._at < len(self._tokens):
-            raise self._error(f"unexpected {self._tokens[self._at][0].strip()}")
+            raise self._error(f"unexpected {self._tokens[self._at][0]}")
         return value
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def _peek(self) -> str:
-        return self._tokens[self._at][0].strip() if self._at < len(self._tokens) else ""
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
 
     def _take(self, *wanted: str) -> str | None:
         if self._peek() not in wanted:
             return None
         self._at += 1
-        return self._tokens[self._at - 1][0].strip()
+        return self._tokens[self._at - 1][0]
 
     def _need(self, wanted: str) -> None:
         if self._take(wanted) is None:
@@ -159,17 +171,17 @@ class _Parser:
             return self._array()
         if self._at >= len(self._tokens):
             raise self._error("it ends too early")
-        match = self._tokens[self._at]
+        text, number, name = self._tokens[self._at]
         self._at += 1
-        if match[1]:
-            return float(match[1])
-        if not match[2]:
-            raise self._error(f"unexpected {match[0].strip()}")
+        if number:
+            return float(number)
+        if not name:
+            raise self._error(f"unexpected {text}")
         if self._take("("):
-            return self._call(match[2])
-        if match[2] not in self._scope.series:
-            raise self._error(f"{match[2]} is no id of a query")
-        return self._scope.series[match[2]]
+            return self._call(name)
+        if name not in self._scope.series:
+            raise self._error(f"{name} is no id of a query")
+        return self._scope.series[name]
 
     def _array(self) -> list[Series]:
         found: list[Series] = []
