@@ -59,9 +59,3 @@ def test_people_are_told_of_what_needs_them() -> None:
         assert message is not None
         assert len(message["subject"]) < 100
         assert "Next: " in message["text"]
-
-
-def test_a_functions_own_words_are_taken_out_of_lambdas_wrapping() -> None:
-    cause = json.dumps({"errorMessage": "vpc-1: gone", "errorType": "LockLost"})
-    assert report.cause_of({"Error": "LockLost", "Cause": cause}) == "LockLost: vpc-1: gone"
-    assert report.cause_of({}) == "unknown error"

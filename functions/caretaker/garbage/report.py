@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,10 +9,9 @@ from typing import Any
 
 from caretaker.garbage.proof import read, told
 from caretaker.garbage.sweep import Act, Outcome, Sweep
+from caretaker.runtime import telling
 from caretaker.runtime.clock import iso
 
-# SNS API: Publish: a subject is ASCII, less than 100 characters, without line breaks.
-MAX_SUBJECT = 99
 MAX_TEXT = 20_000
 # SNS API: Publish takes 256 KB; the question does not go through a state.
 MAX_QUESTION = 120_000
@@ -31,18 +29,6 @@ _WORDS = {
     "intended": "not known whether it was deleted",
     "planned": "not deleted yet",
 }
-
-
-def cause_of(failure: Mapping[str, Any]) -> str:
-    """A caught error in words: a function's own message out of the payload that Lambda wraps it in."""
-    error, cause = str(failure.get("Error") or "unknown error"), str(failure.get("Cause") or "")
-    try:
-        wrapped = json.loads(cause)
-    except ValueError:
-        wrapped = None
-    if isinstance(wrapped, dict) and "errorMessage" in wrapped:
-        cause = str(wrapped["errorMessage"])
-    return f"{error}: {cause}" if cause else error
 
 
 def outcome_of(acts: Sequence[Act], remains: Sequence[str], held: int) -> tuple[Outcome, str]:
@@ -166,7 +152,10 @@ def message_of(sweep: Sweep, acts: Sequence[Act]) -> dict[str, str] | None:
         *(f"Saves: {line}" for line in sweep.savings),
         f"Next: {_NEXT[str(sweep.outcome)]}",
     ]
-    return {"subject": subject(f"Caretaker: {sweep.vpc}: sweep {sweep.outcome}"), "text": "\n".join(lines)[:MAX_TEXT]}
+    return {
+        "subject": telling.subject(f"Caretaker: {sweep.vpc}: sweep {sweep.outcome}"),
+        "text": "\n".join(lines)[:MAX_TEXT],
+    }
 
 
 _NEXT = {
@@ -193,14 +182,9 @@ def question_of(sweep: Sweep, acts: Sequence[Act], expires: datetime) -> dict[st
         *(f"- {line}" for line in sweep.remains or ("nothing that Caretaker knows of",)),
     ]
     text = "\n".join(lines)[:MAX_QUESTION]
-    return {"subject": subject(f"Caretaker: {sweep.vpc}: may it be deleted?"), "text": text}
+    return {"subject": telling.subject(f"Caretaker: {sweep.vpc}: may it be deleted?"), "text": text}
 
 
 def _with_proof(act: Act) -> list[str]:
     """An act with its proof: both observations, who referred to it, whose it was."""
     return [f"{act.number}. {act_line(act)}", *(f"   {line}" for line in told(read(act.proof))[1:])]
-
-
-def subject(text: str) -> str:
-    """As SNS takes it."""
-    return text.encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]

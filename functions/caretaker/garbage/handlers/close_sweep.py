@@ -8,7 +8,6 @@ from typing import Any, cast
 from caretaker.garbage.desk import opened
 from caretaker.garbage.record import Records, SweepClosed
 from caretaker.garbage.report import (
-    cause_of,
     event_of,
     message_of,
     outcome_of,
@@ -18,6 +17,7 @@ from caretaker.garbage.report import (
 )
 from caretaker.garbage.sweep import Act, Outcome, Sweep
 from caretaker.runtime import clock, logging
+from caretaker.runtime.telling import cause_of
 
 MAX_REASON = 2_000
 

@@ -15,12 +15,12 @@ from typing import Any
 from caretaker.aws import sns, stepfunctions
 from caretaker.garbage import requests
 from caretaker.garbage.record import PATIENCE, Records
-from caretaker.garbage.report import subject
 from caretaker.garbage.requests import Wish
 from caretaker.garbage.sweep import Entry, Sweep
 from caretaker.runtime import clock, logging
 from caretaker.runtime.settings import Settings
 from caretaker.runtime.table import table
+from caretaker.runtime.telling import subject
 
 MAX_RESUMES = 20
 REMIND = timedelta(days=1)
