@@ -43,10 +43,13 @@ class Stack:
     def settings(self) -> Settings:
         """What the template tells its functions. WorldError if there is no such stack, or it is not Caretaker's."""
         outputs = self._account.outputs(self.name)
-        missing = [name for name in ("TableName", "PolicyPath", "TopicArn") if not outputs.get(name)]
+        missing = [name for name in ("TableName", "PolicyPath", "TopicArn", "ClusterNames") if not outputs.get(name)]
         if missing:
             raise WorldError(f"stack {self.name} has no output {missing[0]}: it is not Caretaker")
-        return Settings(outputs["TableName"], outputs["PolicyPath"], outputs["TopicArn"], region="")
+        table, path, topic, clusters = (
+            outputs[name] for name in ("TableName", "PolicyPath", "TopicArn", "ClusterNames")
+        )
+        return Settings(table, path, topic, region="", cluster_names=clusters)
 
     @cached_property
     def table(self) -> Table:
