@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from caretaker.garbage import conclude, detach
-from caretaker.garbage.graph import Graph
+from caretaker.garbage import again, conclude
 from caretaker.garbage.inventory import Entry
 from caretaker.garbage.model import Claim, Identity, Kind, Life, Observation, Owner, Read, Reference
 from caretaker.garbage.sheet import Sheet
@@ -28,14 +27,14 @@ class Mistake:
     Attributes:
         text: what somebody believed.
         owners, claims, seen: instead of the services, of an entry's claims, of the observation.
-        loose: instead of whether a security group's rule may be revoked; None: as it is.
+        blind: the last look at a load balancer's rules sees none.
     """
 
     text: str
     owners: Callable[[Owners], Owners] = lambda owners: owners
     claims: Callable[[Entry, tuple[Claim, ...]], tuple[Claim, ...]] = lambda entry, claims: claims
     seen: Callable[[Observation], Observation] = lambda seen: seen
-    loose: Callable[[Graph, Reference], bool] | None = None
+    blind: bool = False
 
 
 def plant(patch: pytest.MonkeyPatch, mistake: Mistake) -> None:
@@ -52,8 +51,8 @@ def plant(patch: pytest.MonkeyPatch, mistake: Mistake) -> None:
     patch.setattr(conclude, "owners", lambda sheet: mistake.owners(owners(sheet)))
     patch.setattr(conclude, "observation", seen)
     patch.setattr(Entry, "claims", lambda entry: mistake.claims(entry, claims(entry)))
-    if mistake.loose is not None:
-        patch.setattr(detach, "_is_own_egress", mistake.loose)
+    if mistake.blind:
+        patch.setattr(again, "balancer", lambda resource, vpc, now: Sheet(vpc, "", ""))
 
 
 def _of(reference: Reference, services: set[str]) -> bool:
@@ -80,6 +79,10 @@ def _buried(owner: Owner, dead: bool) -> Owner:
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
+def alarms_are_retired(entry: Entry, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    return tuple(replace(each, current=False) if each.kind is Kind.ALARM else each for each in claims)
+
+
 def the_dead_own_what_was_shared(entry: Entry, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
     return claims if entry.life is Life.DEAD else tuple(each for each in claims if not each.shared)
 
@@ -115,9 +118,32 @@ def hosts_are_the_endpoint(seen: Observation) -> Observation:
 
 
 def listeners_of_people_go_along(seen: Observation) -> Observation:
+    own = _of_people(seen, Kind.LISTENER)
+    return _cut(seen, own | {arn for arn, each in seen.resources.items() if each.facts.get("listener") in own})
+
+
+def rules_of_people_go_along(seen: Observation) -> Observation:
+    rules = _of_people(seen, Kind.RULE)
+    return _cut(seen, {arn for arn in rules if seen.resources[arn].facts["default"] != "true"})
+
+
+def nobody_needs(kind: Kind) -> Callable[[Observation], Observation]:
+    """Whoever refers to these does not count."""
+
+    def seen_without(seen: Observation) -> Observation:
+        those = {arn for arn, each in seen.resources.items() if each.kind is kind}
+        return replace(seen, references=tuple(each for each in seen.references if each.target not in those))
+
+    return seen_without
+
+
+def _of_people(seen: Observation, kind: Kind) -> set[str]:
     claimed = {claim.resource.arn for claim in seen.claims}
-    own = {arn for arn, each in seen.resources.items() if each.kind is Kind.LISTENER and arn not in claimed}
-    own |= {arn for arn, each in seen.resources.items() if each.facts.get("listener") in own}
+    return {arn for arn, each in seen.resources.items() if each.kind is kind and arn not in claimed}
+
+
+def _cut(seen: Observation, own: set[str]) -> Observation:
+    """Without these, and without what they refer to or is referred to."""
     kept = {arn: each for arn, each in seen.resources.items() if arn not in own}
     references = tuple(each for each in seen.references if each.source not in own and each.target not in own)
     return replace(seen, resources=kept, references=references)
@@ -127,7 +153,9 @@ def without(*kinds: Kind) -> Callable[[Observation], Observation]:
     """Referrers of these kinds are not looked at."""
 
     def seen_without(seen: Observation) -> Observation:
-        return replace(seen, references=tuple(each for each in seen.references if each.source_kind not in kinds))
+        those = {arn for arn, each in seen.resources.items() if each.kind in kinds}
+        those |= {each.source for each in seen.references if each.source_kind in kinds}
+        return _cut(seen, those)
 
     return seen_without
 
@@ -147,6 +175,7 @@ MISTAKES: Mapping[str, Mistake] = {
         "a load balancer goes with the service that is deleted",
         claims=the_dead_own_what_was_shared,
         seen=rules_hold_no_balancer,
+        blind=True,
     ),
     "unread is nothing": Mistake("a read that failed has found nobody", seen=unread_is_nothing),
     "keep says nothing": Mistake("an opt-out is a tag like others", seen=keep_says_nothing),
@@ -154,9 +183,11 @@ MISTAKES: Mapping[str, Mistake] = {
     "hosts are the endpoint": Mistake("a rule answers for nothing but its service", seen=hosts_are_the_endpoint),
     "schedules need nobody": Mistake("scheduled actions are ECS's", seen=without(Kind.SCHEDULED_ACTION)),
     "listeners go along": Mistake("whoever has a listener on it has gone", seen=listeners_of_people_go_along),
-    "every rule is ECS's": Mistake(
-        "a rule that names a dead service's group may be revoked",
-        loose=lambda graph, reference: not graph.is_shared(reference.target),
+    "rules of people are no rules": Mistake(
+        "a load balancer without a service's rule is empty", seen=rules_of_people_go_along, blind=True
+    ),
+    "alarms are of the revision": Mistake(
+        "what an update did not make anew is left", claims=alarms_are_retired, seen=nobody_needs(Kind.ALARM)
     ),
     "nothing lies outside": Mistake(
         "whoever uses a load balancer is in it", seen=without(Kind.WEB_ACL, Kind.RECORD_SET)
