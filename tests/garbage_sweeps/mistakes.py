@@ -74,13 +74,22 @@ def prefixes_are_names(owners: Owners) -> Owners:
     return {key: _buried(each, any(key.arn.startswith(arn) for arn in dead)) for key, each in owners.items()}
 
 
+def age_is_death(owners: Owners) -> Owners:
+    return {key: _buried(each, True) for key, each in owners.items()}
+
+
+def unknown_is_dead(owners: Owners) -> Owners:
+    return {key: _buried(each, each.life is Life.UNKNOWN) for key, each in owners.items()}
+
+
 def _buried(owner: Owner, dead: bool) -> Owner:
     return replace(owner, life=Life.DEAD, since="2000-01-01T00:00:00Z", moving=False) if dead else owner
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
-def alarms_are_retired(entry: Entry, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
-    return tuple(replace(each, current=False) if each.kind is Kind.ALARM else each for each in claims)
+def retired(kind: Kind) -> Callable[[Entry, tuple[Claim, ...]], tuple[Claim, ...]]:
+    """Resources of the kind are taken for those of an earlier revision."""
+    return lambda entry, claims: tuple(replace(c, current=False) if c.kind is kind else c for c in claims)
 
 
 def the_dead_own_what_was_shared(entry: Entry, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
@@ -122,11 +131,6 @@ def listeners_of_people_go_along(seen: Observation) -> Observation:
     return _cut(seen, own | {arn for arn, each in seen.resources.items() if each.facts.get("listener") in own})
 
 
-def rules_of_people_go_along(seen: Observation) -> Observation:
-    rules = _of_people(seen, Kind.RULE)
-    return _cut(seen, {arn for arn in rules if seen.resources[arn].facts["default"] != "true"})
-
-
 def nobody_needs(kind: Kind) -> Callable[[Observation], Observation]:
     """Whoever refers to these does not count."""
 
@@ -149,17 +153,6 @@ def _cut(seen: Observation, own: set[str]) -> Observation:
     return replace(seen, resources=kept, references=references)
 
 
-def without(*kinds: Kind) -> Callable[[Observation], Observation]:
-    """Referrers of these kinds are not looked at."""
-
-    def seen_without(seen: Observation) -> Observation:
-        those = {arn for arn, each in seen.resources.items() if each.kind in kinds}
-        those |= {each.source for each in seen.references if each.source_kind in kinds}
-        return _cut(seen, those)
-
-    return seen_without
-
-
 def _with_tags(seen: Observation, change: Callable[[Mapping[str, str]], Mapping[str, Any]]) -> Observation:
     resources = {
         arn: each if each.tags is None else replace(each, tags=dict(change(each.tags)))
@@ -169,27 +162,24 @@ def _with_tags(seen: Observation, change: Callable[[Mapping[str, str]], Mapping[
 
 
 MISTAKES: Mapping[str, Mistake] = {
+    "age is death": Mistake("what is old is left behind", owners=age_is_death),
     "names are identities": Mistake("what has the name of a dead service is left behind", owners=names_are_identities),
     "prefixes are names": Mistake("`web-api` is of `web`", owners=prefixes_are_names),
+    "unread is nothing": Mistake("a read that failed has found nobody", owners=unknown_is_dead, seen=unread_is_nothing),
+    "rules are of the revision": Mistake(
+        "what an update did not make anew is left", claims=retired(Kind.RULE), seen=nobody_needs(Kind.RULE)
+    ),
+    "alarms are of the revision": Mistake(
+        "what an update did not make anew is left", claims=retired(Kind.ALARM), seen=nobody_needs(Kind.ALARM)
+    ),
     "the dead own what was shared": Mistake(
         "a load balancer goes with the service that is deleted",
         claims=the_dead_own_what_was_shared,
         seen=rules_hold_no_balancer,
         blind=True,
     ),
-    "unread is nothing": Mistake("a read that failed has found nobody", seen=unread_is_nothing),
     "keep says nothing": Mistake("an opt-out is a tag like others", seen=keep_says_nothing),
     "taken over is ECS's still": Mistake("ECS's tag says nothing", seen=taken_over_is_ecs_still),
     "hosts are the endpoint": Mistake("a rule answers for nothing but its service", seen=hosts_are_the_endpoint),
-    "schedules need nobody": Mistake("scheduled actions are ECS's", seen=without(Kind.SCHEDULED_ACTION)),
     "listeners go along": Mistake("whoever has a listener on it has gone", seen=listeners_of_people_go_along),
-    "rules of people are no rules": Mistake(
-        "a load balancer without a service's rule is empty", seen=rules_of_people_go_along, blind=True
-    ),
-    "alarms are of the revision": Mistake(
-        "what an update did not make anew is left", claims=alarms_are_retired, seen=nobody_needs(Kind.ALARM)
-    ),
-    "nothing lies outside": Mistake(
-        "whoever uses a load balancer is in it", seen=without(Kind.WEB_ACL, Kind.RECORD_SET)
-    ),
 }

@@ -32,7 +32,7 @@ def test_nothing_in_use_is_deleted_in_many_more_cases(first: int, monkeypatch: p
     check(first, monkeypatch)
 
 
-SOON = ("names are identities", "prefixes are names", "alarms are of the revision", "listeners go along")
+SOON = ("age is death", "names are identities", "rules are of the revision", "taken over is ECS's still")
 """Mistakes that the first few cases find."""
 
 
