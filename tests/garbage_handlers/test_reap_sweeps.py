@@ -83,7 +83,7 @@ class Yard:
 def yard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    clients.client.cache_clear()
+    clients.forget()
     table.cache_clear()
     with mock_aws():
         boto3.client("dynamodb").create_table(
@@ -97,7 +97,7 @@ def yard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
         monkeypatch.setattr(stepfunctions, "describe", made.describe)
         monkeypatch.setattr(sns, "publish", lambda topic, subject, text: made.told.append(subject))
         yield made
-    clients.client.cache_clear()
+    clients.forget()
     table.cache_clear()
 
 

@@ -243,5 +243,5 @@ def staged(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> Iterator[Stage]:
 
 def forget() -> None:
     """As fresh as a cold start."""
-    for cached in (clients.client, clients._session, table):
-        cached.cache_clear()
+    clients.forget()
+    table.cache_clear()

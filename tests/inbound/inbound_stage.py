@@ -143,7 +143,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
     }.items():
         monkeypatch.setenv(name, value)
-    clients.client.cache_clear()
+    clients.forget()
     table.cache_clear()
     with mock_aws():
         boto3.client("dynamodb").create_table(
@@ -159,5 +159,5 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         monkeypatch.setattr(stepfunctions, "start", machine.start)
         monkeypatch.setattr(stepfunctions, "wake", machine.wake)
         yield made
-    clients.client.cache_clear()
+    clients.forget()
     table.cache_clear()

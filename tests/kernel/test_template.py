@@ -91,8 +91,9 @@ def test_the_product_can_be_deployed() -> None:
     site = Site(PROJECT / "functions")
     with site.gateway.intercepted():
         deployment = site.deploy(PROJECT / "template.yaml")
-    assert {"ReplaceHostArn", "BakeReleaseArn", "TableName", "TopicArn", "PolicyPath"} <= set(deployment.outputs)
-    assert len(deployment.of_type("AWS::StepFunctions::StateMachine")) == 2
+    outputs = {"ReplaceHostArn", "BakeReleaseArn", "SweepExpressArn", "TableName", "TopicArn", "PolicyPath"}
+    assert outputs <= set(deployment.outputs)
+    assert len(deployment.of_type("AWS::StepFunctions::StateMachine")) == 3
 
 
 def test_names_and_arns_are_found_again(site: Site) -> None:

@@ -108,11 +108,11 @@ def as_operator(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> Iterator[N
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    clients.client.cache_clear()
+    clients.forget()
     try:
         yield
     finally:
-        clients.client.cache_clear()
+        clients.forget()
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def after(**delta: float) -> datetime:
 
 def forget() -> None:
     """Make this process as fresh as a cold start: no clients, and a logger that writes to the present stdout."""
-    clients.client.cache_clear()
+    clients.forget()
     table.cache_clear()
     logging.logger.cache_clear()
     known = std_logging.getLogger("caretaker")
