@@ -27,6 +27,7 @@ def swept(results: list[Ended]) -> None:
     assert {each.outcomes for each in results} == {("swept",)}
 
 
+@pytest.mark.long  # test_sweep_deaths.py has a quick sample
 def test_a_sample_of_moments() -> None:
     """Around a deletion, with its intent written and without its answer, under the lock, and half closed."""
     results = held(

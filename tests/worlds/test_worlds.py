@@ -16,8 +16,13 @@ SWEEPS = {path.stem for path in WORLDS.glob("sweep_*.yaml")}
 """test_sweep_worlds.py runs these."""
 OTHERS = sorted({path.stem for path in WORLDS.glob("*.yaml")} - SHOWN - SWEEPS - set(UNDONE) - {"hundred_hosts"})
 
+ALIKE = {f"release_gate_{case}" for case in "4xx alarm_firing deleted late reset shared slow sticky two".split()}
+"""Cases that `watch` has as well, and that the gate tells in the same way: the quick checks run those of `watch`."""
 
-@pytest.mark.parametrize("name", OTHERS)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in ALIKE else name for name in OTHERS]
+)
 def test_it_ends_as_it_says(name: str) -> None:
     report = shipped(name)
     assert (report.verdict, report.unexpected, broken(report)) == ("ok", [], [])
