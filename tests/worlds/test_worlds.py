@@ -16,7 +16,8 @@ SWEEPS = {path.stem for path in WORLDS.glob("sweep_*.yaml")}
 """test_sweep_worlds.py runs these."""
 OTHERS = sorted({path.stem for path in WORLDS.glob("*.yaml")} - SHOWN - SWEEPS - set(UNDONE) - {"hundred_hosts"})
 
-ALIKE = {f"release_gate_{case}" for case in "4xx alarm_firing deleted late reset shared slow sticky two".split()}
+_CASES = ("4xx", "alarm_firing", "deleted", "late", "reset", "shared", "slow", "sticky", "two")
+ALIKE = {f"release_gate_{case}" for case in _CASES}
 """Cases that `watch` has as well, and that the gate tells in the same way: the quick checks run those of `watch`."""
 
 
