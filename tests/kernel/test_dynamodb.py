@@ -203,8 +203,23 @@ def test_the_same_requests_have_the_same_answers(both: tuple[Ours, Motos], made:
     motos.outcome("CreateTable", **TABLE)
     for operation, params in made:
         named = params if operation == "TransactWriteItems" else {"TableName": "t", **params}
+        if _into_no_map(ours, operation, params):
+            assert isinstance(ours.outcome(operation, **named), tuple), json.dumps([operation, params])
+            continue
         mine, theirs = ours.outcome(operation, **named), motos.outcome(operation, **named)
         assert _comparable(mine) == _comparable(theirs), json.dumps([operation, params])
+
+
+def _into_no_map(ours: Ours, operation: str, params: Given) -> bool:
+    """Whether it updates a key of what is no map: DynamoDB refuses the path, moto does nothing or breaks."""
+    if operation == "TransactWriteItems":
+        return any(
+            _into_no_map(ours, kind, each) for action in params["TransactItems"] for kind, each in action.items()
+        )
+    if params.get("UpdateExpression") not in ("SET #x.#m = :v", "REMOVE #x.#m"):
+        return False
+    item = ours("GetItem", TableName="t", Key=params["Key"]).get("Item", {})
+    return not item.get(params["ExpressionAttributeNames"]["#x"], {"M": {}}).keys() <= {"M"}
 
 
 def _comparable(outcome: Any) -> Any:

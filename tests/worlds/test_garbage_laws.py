@@ -82,7 +82,7 @@ def test_all_garbage_is_gone(fields: dict[str, Any], held: bool | None) -> None:
 
 
 # --- who uses what ---------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
+@pytest.fixture
 def dead() -> Iterator[tuple[World, Truth]]:
     """A world whose one Express service is deleted, and has left everything; nobody sweeps it."""
     spec = load_world(WORLDS / "sweep_last.yaml").spec
@@ -110,6 +110,25 @@ def do(dead: tuple[World, Truth], operation: str, **params: Any) -> Any:
 BALANCER = {"LoadBalancerArn": "{load_balancer:web}"}
 GROUP = {"GroupId": "{security_group:web}"}
 KEEP = [{"Key": "caretaker:keep", "Value": ""}]
+SCHEDULE = {
+    "Name": "nightly",
+    "ScheduleExpression": "rate(1 day)",
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "State": "DISABLED",
+    "Target": {
+        "Arn": "arn:aws:ecs:us-east-1:123456789012:cluster/shop",
+        "RoleArn": "arn:aws:iam::123456789012:role/nightly",
+        "EcsParameters": {
+            "TaskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/shop-web",
+            "NetworkConfiguration": {
+                "awsvpcConfiguration": {
+                    "Subnets": ["{subnet:us-east-1a}"],
+                    "SecurityGroups": ["{security_group:web}"],
+                }
+            },
+        },
+    },
+}
 
 
 def test_what_the_dead_left_is_garbage(dead: tuple[World, Truth]) -> None:
@@ -145,25 +164,7 @@ def test_what_the_dead_left_is_garbage(dead: tuple[World, Truth]) -> None:
         ),
         (
             "scheduler.CreateSchedule",
-            {
-                "Name": "nightly",
-                "ScheduleExpression": "rate(1 day)",
-                "FlexibleTimeWindow": {"Mode": "OFF"},
-                "State": "DISABLED",
-                "Target": {
-                    "Arn": "arn:aws:ecs:us-east-1:123456789012:cluster/shop",
-                    "RoleArn": "arn:aws:iam::123456789012:role/nightly",
-                    "EcsParameters": {
-                        "TaskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/shop-web",
-                        "NetworkConfiguration": {
-                            "awsvpcConfiguration": {
-                                "Subnets": ["{subnet:us-east-1a}"],
-                                "SecurityGroups": ["{security_group:web}"],
-                            }
-                        },
-                    },
-                },
-            },
+            SCHEDULE,
             "ecs.DeleteTaskDefinitions",
             {"taskDefinitions": ["shop-web:1"]},
             "schedule nightly",
@@ -220,6 +221,7 @@ def test_a_group_that_a_rule_names_is_seen(dead: tuple[World, Truth]) -> None:
     pair = {"GroupId": "{security_group:web}"}
     permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [pair]}
     do(dead, "ec2.AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=[permission])
+    do(dead, "scheduler.CreateSchedule", **SCHEDULE)
     told = " ".join(users(dead, "ec2.DeleteSecurityGroup", **GROUP))
     assert f"of {group} names it" in told
     assert "schedule nightly" in told
