@@ -33,9 +33,9 @@ test-full: test ## the long checks too: every kill point, chaos, planted mistake
 	$(BIN)/pytest -n 2 --dist loadgroup -m long
 
 bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
-	$(BIN)/python benchmarks/bench_imports.py
-	$(BIN)/python benchmarks/bench_ecs.py
-	$(BIN)/python benchmarks/bench_fleet.py
+	$(BIN)/python -m benchmarks.bench_imports
+	$(BIN)/python -m benchmarks.bench_ecs
+	$(BIN)/python -m benchmarks.bench_fleet
 
 bench-judge: $(VENV)/ready ## how often the judge of a release is wrong, next to others; part of the grid, a few minutes
 	$(BIN)/python -m benchmarks.judge --seed $(SEED)
@@ -44,10 +44,10 @@ bench-judge-full: $(VENV)/ready ## the whole grid, about an hour; writes the fig
 	$(BIN)/python -m benchmarks.judge --full --seed $(SEED) --runs 300 --keep build/judge --write docs/judge
 
 bench-releases: $(VENV)/ready ## how long users meet bad releases: Caretaker against Express Mode's rule
-	$(BIN)/python benchmarks/bench_releases.py
+	$(BIN)/python -m benchmarks.bench_releases
 
 bench-garbage: $(VENV)/ready ## an observation of 500 Express services on 20 load balancers, and its verdicts
-	$(BIN)/python benchmarks/bench_garbage.py
+	$(BIN)/python -m benchmarks.bench_garbage
 
 test-sam: $(VENV)/ready $(SAM_VENV)/ready ## sam validate, sam build, and a function in a real container (needs Docker)
 	PATH="$(CURDIR)/$(SAM_VENV)/bin:$$PATH" tests/sam/run

@@ -1,6 +1,6 @@
 """One replacement in a fleet of 100 hosts with 1,000 tasks, rehearsed end to end: wall time, start-up included.
 
-python benchmarks/bench_fleet.py [--rounds 3] [--ceiling 15]
+python -m benchmarks.bench_fleet [--rounds 3] [--ceiling 15]
 """
 
 from __future__ import annotations

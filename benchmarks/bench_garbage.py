@@ -1,6 +1,6 @@
 """A whole observation of 500 Express services on 20 load balancers, in the twin, paced; then its graph and verdicts.
 
-    python benchmarks/bench_garbage.py [--services 500] [--dead 5]
+    python -m benchmarks.bench_garbage [--services 500] [--dead 5]
 
 prints wall and simulated seconds of the observation (target 60 s of wall time), its calls by API, what it holds, and
 the processor seconds that the graph and all verdicts take (target 1 s). Half of the services are internal. Every fifth
@@ -17,34 +17,30 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, TypeVar, get_args
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "functions"), str(ROOT)]
+from caretaker.garbage import inventories, observe
+from caretaker.garbage.ledger import Ledger
+from caretaker.garbage.model import Kind, Observation, Read
+from caretaker.garbage.standing import Keep
+from caretaker.garbage.verdict import Judgement
+from caretaker.runtime.table import table
 
-from caretaker.garbage import inventories, observe  # noqa: E402 - found by the line above
-from caretaker.garbage.ledger import Ledger  # noqa: E402
-from caretaker.garbage.model import Kind, Observation, Read  # noqa: E402
-from caretaker.garbage.standing import Keep  # noqa: E402
-from caretaker.garbage.verdict import Judgement  # noqa: E402
-from caretaker.runtime.table import table  # noqa: E402
-
-from twin.ecs import Ecs, EcsOptions  # noqa: E402
-from twin.ecs.express import options as express  # noqa: E402
-from twin.kernel.alarms import Alarms  # noqa: E402
-from twin.kernel.api import WORLD, Caller  # noqa: E402
-from twin.kernel.bus import EventBus  # noqa: E402
-from twin.kernel.cloudwatch import CloudWatch  # noqa: E402
-from twin.kernel.gateway import Gateway  # noqa: E402
-from twin.kernel.kernel import Kernel  # noqa: E402
-from twin.kernel.queues import Queues  # noqa: E402
-from twin.kernel.stacks import Stacks  # noqa: E402
-from twin.kernel.topics import Topics  # noqa: E402
-from twin.neighbours.account import Account  # noqa: E402
-from twin.neighbours.ec2 import Ec2  # noqa: E402
-from twin.neighbours.elbv2 import Elbv2, Elbv2Options  # noqa: E402
+from twin.ecs import Ecs, EcsOptions
+from twin.ecs.express import options as express
+from twin.kernel.alarms import Alarms
+from twin.kernel.api import WORLD, Caller
+from twin.kernel.bus import EventBus
+from twin.kernel.cloudwatch import CloudWatch
+from twin.kernel.gateway import Gateway
+from twin.kernel.kernel import Kernel
+from twin.kernel.queues import Queues
+from twin.kernel.stacks import Stacks
+from twin.kernel.topics import Topics
+from twin.neighbours.account import Account
+from twin.neighbours.ec2 import Ec2
+from twin.neighbours.elbv2 import Elbv2, Elbv2Options
 
 WALL_TARGET = 60.0
 JUDGE_TARGET = 1.0

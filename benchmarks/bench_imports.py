@@ -3,7 +3,7 @@
 Each figure is the median over interleaved fresh processes of the time that the statement takes in the process. The
 import is what a cold start pays before the first line of a handler runs.
 
-    python benchmarks/bench_imports.py [--rounds 20] [--ceiling 1.15]
+    python -m benchmarks.bench_imports [--rounds 20] [--ceiling 1.15]
 """
 
 from __future__ import annotations

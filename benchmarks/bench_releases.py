@@ -1,6 +1,6 @@
 """How long users meet a bad release: Caretaker against the rule of Express Mode, in the same worlds.
 
-    python benchmarks/bench_releases.py [WORLD…] [--seeds 5] [--keep FILE]
+    python -m benchmarks.bench_releases [WORLD…] [--seeds 5] [--keep FILE]
 
 Each world of worlds/ is run with Caretaker as it stands there, and once more without: its service is released by ECS's
 native canary with the settings of Express Mode (5 % for 3 minutes, then everything with 3 minutes of bake), and its
