@@ -17,7 +17,6 @@ from cli.product import (
     Release,
     ReleaseClosed,
     Sweep,
-    SweepApproval,
     SweepClosed,
     Sweeps,
     TokenGone,
@@ -27,7 +26,6 @@ from cli.stack import Stack, in_one_line
 from twin.errors import WorldError
 
 Answer = Literal["approved", "rejected"]
-Question = Approval | SweepApproval
 Asker = Release | Sweep
 """What may ask a person."""
 
@@ -115,7 +113,7 @@ def _decide(records: Records, release: Release, word: Answer, by: str) -> None:
         raise WorldError(_faster(release))
 
 
-def open_question(asker: Asker, word: Answer) -> Question:
+def open_question(asker: Asker, word: Answer) -> Approval:
     """The approval that waits for an answer; WorldError says why there is none.
 
     One that has this very answer may wait still, if whoever gave it was interrupted; its token tells.
@@ -133,7 +131,7 @@ def open_question(asker: Asker, word: Answer) -> Question:
     return approval
 
 
-def _write(update: Update, asker: Asker, approval: Question, word: Answer, by: str) -> None:
+def _write(update: Update, asker: Asker, approval: Approval, word: Answer, by: str) -> None:
     try:
         update(asker.id, approval=replace(approval, answer=word, by=by), when={"approval": approval})
     except (ReleaseClosed, SweepClosed, ConditionFailed):
@@ -145,7 +143,7 @@ def _faster(asker: Asker) -> str:
     return f"{asker.id}: somebody was faster{look}"
 
 
-def _gone(update: Update, asker: Asker, approval: Question) -> str:
+def _gone(update: Update, asker: Asker, approval: Approval) -> str:
     """Why the token is taken no more. An answer that came too late does not stay in the record."""
     if approval.answer is not None:
         return _before(asker, approval)
@@ -156,9 +154,9 @@ def _gone(update: Update, asker: Asker, approval: Question) -> str:
     return f"{asker.id} waits for an answer no longer; nothing was done because of this one"
 
 
-def _before(asker: Asker, approval: Question) -> str:
+def _before(asker: Asker, approval: Approval) -> str:
     return f"{asker.id} was {approval.answer} before{f' by {approval.by}' if approval.by else ''}"
 
 
-def _at(approval: Question) -> str:
+def _at(approval: Approval) -> str:
     return approval.expires.strftime("%Y-%m-%d %H:%MZ")

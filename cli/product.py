@@ -29,14 +29,12 @@ from caretaker.garbage.report import act_words
 from caretaker.garbage.savings import monthly
 from caretaker.garbage.savings import told as savings_told
 from caretaker.garbage.sweep import Act, Ground, Sweep
-from caretaker.garbage.sweep import Approval as SweepApproval
 from caretaker.garbage.tree import GONE, Line, unseen
 from caretaker.garbage.tree import lines as lines_of
 from caretaker.garbage.tree import services as trees
 from caretaker.garbage.verdict import Judgement
 from caretaker.garbage.words import name_in, short
 from caretaker.releases.record import (
-    Approval,
     Look,
     Records,
     Release,
@@ -44,6 +42,7 @@ from caretaker.releases.record import (
     ReleaseMissing,
 )
 from caretaker.releases.words import odds, times, to_one
+from caretaker.runtime.approval import Approval
 from caretaker.runtime.clock import iso, parse
 from caretaker.runtime.policy import SweepMode
 from caretaker.runtime.settings import Settings
@@ -78,7 +77,6 @@ __all__ = [
     "ReleaseMissing",
     "Settings",
     "Sweep",
-    "SweepApproval",
     "SweepClosed",
     "SweepMode",
     "Sweeps",

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from caretaker.garbage.model import Kind
-from caretaker.garbage.sweep import Act, Approval, Sweep
+from caretaker.garbage.sweep import Act, Sweep
+from caretaker.runtime.approval import Approval
 from caretaker.runtime.journal import Trigger
 from rich.console import Console
 from sweep_world import ALIVE, VPC, WIDTH, passes, shared_world, stack
@@ -151,7 +152,7 @@ def test_how_a_sweep_stands() -> None:
     head = "opened 2026-10-05 10:10Z, act: "
     assert standing(SWEEP, []) == f"{head}waits until ECS has finished and the grace is over"
     assert standing(replace(SWEEP, observations=("1",), apart=600), []) == f"{head}observation 1 of two, 600 s apart"
-    asked = replace(SWEEP, approval=Approval(AT, AT.replace(hour=20), "secret", ("a", "b")))
+    asked = replace(SWEEP, approval=Approval(AT, AT.replace(hour=20), "secret", keys=("a", "b")))
     assert standing(asked, [act(1)]) == (
         f"{head}2 acts wait for `caretaker approve` or `reject` until 2026-10-05 20:10Z"
     )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from caretaker.garbage import report
-from caretaker.garbage.sweep import Approval
+from caretaker.runtime.approval import Approval
 from sweep_cases import NOW, act, sweep
 
 CLOSED = sweep(status="closed", outcome="kept", reason="why", ended=NOW, remains=("x: in use",), savings=("$1",))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from caretaker.releases import hook
 from caretaker.releases.hook import CALL_BACK, POST, PRE, SHIFT, Answer, BadRequest, Limits, Request, Waited
-from caretaker.releases.record import Approval, Release, release_id
+from caretaker.releases.record import Release, release_id
+from caretaker.runtime.approval import Approval
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.policy import ReleasePolicy
 

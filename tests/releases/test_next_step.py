@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from caretaker.releases.model import Action, Verdict
 from caretaker.releases.next_step import PATIENT, SOON, Sight, State, after, pause, unapproved
-from caretaker.releases.release import Answer, Approval, Mode, Outcome, Release
+from caretaker.releases.release import Mode, Outcome, Release
+from caretaker.runtime.approval import Answer, Approval
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.policy import ReleasePolicy
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from caretaker.aws.errors import ConditionFailed
 from caretaker.releases import record
-from caretaker.releases.record import Approval, Look, Records, Release, ReleaseClosed, ReleaseMissing, ServiceBusy
+from caretaker.releases.record import Look, Records, Release, ReleaseClosed, ReleaseMissing, ServiceBusy
+from caretaker.runtime.approval import Approval
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.table import Table
 from runtime_stage import CLUSTER, NOW, after, clear, kill_points

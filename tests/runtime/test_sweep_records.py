@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from caretaker.aws.errors import ConditionFailed
 from caretaker.garbage.record import LEASE, LockBusy, LockLost, Records, SweepClosed, VpcBusy
-from caretaker.garbage.sweep import Act, Approval, Sweep, sweep_id
+from caretaker.garbage.sweep import Act, Sweep, sweep_id
+from caretaker.runtime.approval import Approval
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.table import Table
 from runtime_stage import NOW, after
@@ -31,7 +32,7 @@ def act(number: int = 0, name: str = "3") -> Act:
 
 
 def test_a_sweep_comes_back_as_it_was_written(records: Records) -> None:
-    asked = Approval(NOW, after(hours=1), "token", ("a", "b"))
+    asked = Approval(NOW, after(hours=1), "token", keys=("a", "b"))
     given = replace(sweep(), observations=("1", "2"), remains=("x: shared",), counts={"garbage": 2}, approval=asked)
     assert records.open(given, NOW) == given
     assert records.get(given.id) == given

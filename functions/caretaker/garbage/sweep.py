@@ -10,47 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from caretaker.runtime.approval import Approval, approval_from
 from caretaker.runtime.clock import iso, optional, parse
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.policy import SweepMode
 
 Item = Mapping[str, Any]
 Outcome = Literal["swept", "kept", "planned", "ignored", "failed"]
-Answer = Literal["approved", "rejected", "expired"]
 Status = Literal["planned", "intended", "done", "gone", "refused", "skipped"]
 OVER: frozenset[Status] = frozenset({"done", "gone", "refused", "skipped"})
 """Nothing more is done about a step in one of these."""
-
-
-@dataclass(frozen=True)
-class Approval:
-    """The question to a person.
-
-    Attributes:
-        asked: when it was asked.
-        expires: when it lapses, and nothing is done.
-        token: task token of the state that waits for the answer.
-        keys: what was asked about: `Step.key` of each act.
-        answer: approved, rejected or expired; None while it is open.
-        by: who answered.
-    """
-
-    asked: datetime
-    expires: datetime
-    token: str
-    keys: tuple[str, ...] = ()
-    answer: Answer | None = None
-    by: str = ""
-
-    def plain(self) -> dict[str, Any]:
-        return {
-            "asked": iso(self.asked),
-            "expires": iso(self.expires),
-            "token": self.token,
-            "keys": list(self.keys),
-            "answer": self.answer,
-            "by": self.by,
-        }
 
 
 @dataclass(frozen=True)
@@ -230,20 +199,8 @@ def sweep_from(item: Item) -> Sweep:
     given["opened"] = parse(given["opened"], "opened")
     given["ended"] = optional(given.get("ended"), "ended")
     given["trigger"] = Trigger(given["trigger"]["kind"], given["trigger"]["text"])
-    asked = given.get("approval")
-    given["approval"] = _approval(asked) if asked else None
+    given["approval"] = approval_from(given.get("approval"))
     return Sweep(**given)
-
-
-def _approval(plain: Mapping[str, Any]) -> Approval:
-    return Approval(
-        parse(plain["asked"], "asked"),
-        parse(plain["expires"], "expires"),
-        plain["token"],
-        tuple(plain.get("keys", ())),
-        plain.get("answer"),
-        plain.get("by", ""),
-    )
 
 
 def act_value(name: str, value: Any) -> Any:

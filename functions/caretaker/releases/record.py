@@ -21,8 +21,6 @@ from typing import Any
 from caretaker.aws.errors import ConditionFailed
 from caretaker.releases.release import (
     FIELDS,
-    Answer,
-    Approval,
     Decision,
     Entry,
     Look,
@@ -42,8 +40,6 @@ from caretaker.runtime.table import Table, Write
 
 __all__ = [
     "LEASE",
-    "Answer",
-    "Approval",
     "Decision",
     "Entry",
     "Look",

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from caretaker.releases.weights import same
+from caretaker.runtime.approval import Approval, approval_from
 from caretaker.runtime.clock import iso, optional, parse
 from caretaker.runtime.journal import Trigger
 
@@ -17,35 +18,6 @@ Way = Literal["watch", "gate", "drive"]
 Mode = Literal["observe", "approve", "act"]
 Decision = Literal["promote", "roll_back", "hold"]
 Outcome = Literal["promoted", "rolled_back", "inconclusive", "planned", "ignored", "failed"]
-Answer = Literal["approved", "rejected", "expired"]
-
-
-@dataclass(frozen=True)
-class Approval:
-    """The question to a person.
-
-    Attributes:
-        asked: when it was asked.
-        expires: when it lapses, and nothing is done.
-        token: task token of the state that waits for the answer.
-        answer: approved, rejected or expired; None while it is open.
-        by: who answered.
-    """
-
-    asked: datetime
-    expires: datetime
-    token: str
-    answer: Answer | None = None
-    by: str = ""
-
-    def plain(self) -> dict[str, Any]:
-        return {
-            "asked": iso(self.asked),
-            "expires": iso(self.expires),
-            "token": self.token,
-            "answer": self.answer,
-            "by": self.by,
-        }
 
 
 @dataclass(frozen=True)
@@ -215,14 +187,8 @@ def from_item(item: Item) -> Release:
     given["weight"] = float(given.get("weight", 0))
     if given.get("decision_weight") is not None:
         given["decision_weight"] = float(given["decision_weight"])
-    if given.get("approval"):
-        given["approval"] = _approval(given["approval"])
+    given["approval"] = approval_from(given.get("approval"))
     return Release(**given)
-
-
-def _approval(item: Mapping[str, Any]) -> Approval:
-    asked, expires = parse(item["asked"], "asked"), parse(item["expires"], "expires")
-    return Approval(asked, expires, item["token"], item["answer"], item["by"])
 
 
 def look_from(item: Item) -> Look:

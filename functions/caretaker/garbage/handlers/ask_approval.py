@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from caretaker.aws import sns, stepfunctions
-from caretaker.aws.errors import TokenGone
+from caretaker.aws import sns
 from caretaker.garbage.desk import open_desk
 from caretaker.garbage.report import question_of
-from caretaker.garbage.sweep import Approval
 from caretaker.runtime import logging
+from caretaker.runtime.approval import Approval, answered
 from caretaker.runtime.clock import iso
-
-TOKEN_ANSWER = "answer"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -23,20 +20,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     keys = tuple(act.key for act in acts)
     known = desk.sweep.approval
     if known is not None and known.answer is not None and set(keys) <= set(known.keys):
-        return _answered(event["token"], known.answer)
+        return answered(event["token"], known.answer)
     expires = desk.now + timedelta(seconds=int(event["expires"]))
     asked = desk.records.update(
-        desk.sweep.id, approval=Approval(desk.now, expires, event["token"], keys), when={"approval": known}
+        desk.sweep.id, approval=Approval(desk.now, expires, event["token"], keys=keys), when={"approval": known}
     )
     question = question_of(asked, acts, expires)
     sns.publish(desk.settings.topic_arn, question["subject"], question["text"])
     logging.logger().info(f"asked until {iso(expires)}")
     return {"waiting": True}
-
-
-def _answered(token: str, answer: str) -> dict[str, Any]:
-    try:
-        stepfunctions.succeed(token, {TOKEN_ANSWER: answer})
-    except TokenGone:
-        logging.logger().info("the state waits with another token by now")
-    return {"waiting": False}

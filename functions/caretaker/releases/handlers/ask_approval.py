@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from caretaker.aws import sns, stepfunctions
-from caretaker.aws.errors import TokenGone
+from caretaker.aws import sns
 from caretaker.releases.desk import open_desk
-from caretaker.releases.record import Approval
 from caretaker.releases.report import question_of
 from caretaker.runtime import logging
+from caretaker.runtime.approval import Approval, answered
 from caretaker.runtime.clock import iso
-
-TOKEN_ANSWER = "answer"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -20,7 +17,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     desk = open_desk(event)
     release = desk.release
     if release.approval is not None and release.approval.answer is not None:
-        return _answered(event["token"], release.approval.answer)
+        return answered(event["token"], release.approval.answer)
     expires = desk.now + desk.policy().approval_expires
     asked = desk.records.update(
         release.id, approval=Approval(desk.now, expires, event["token"]), when={"approval": release.approval}
@@ -29,11 +26,3 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sns.publish(desk.settings.topic_arn, question["subject"], question["text"])
     logging.logger().info(f"asked until {iso(expires)}")
     return {"waiting": True}
-
-
-def _answered(token: str, answer: str) -> dict[str, Any]:
-    try:
-        stepfunctions.succeed(token, {TOKEN_ANSWER: answer})
-    except TokenGone:
-        logging.logger().info("the state waits with another token by now")
-    return {"waiting": False}
