@@ -120,6 +120,8 @@ def test_a_persons_rule_holds_the_load_balancer_and_the_target_group_it_names_wi
     assert words(judged, rule) == [Word.UNKNOWN]
     assert "with weight 0" in reason(judged, web.groups[1])
     assert web.rule in judged.garbage
+    for held in (on.arn, on.listener, on.group):
+        assert fleet.resources[rule].name in reason(judged, held)
 
 
 def test_a_persons_rule_for_the_dead_services_host_holds_its_certificate() -> None:
@@ -146,7 +148,9 @@ def test_a_rule_that_somebody_gave_other_work_is_in_use_though_its_service_is_de
 def test_a_default_action_that_works_for_somebody_holds_the_load_balancer() -> None:
     fleet, on, _ = sharers(DEAD)
     fleet.fact(on.listener, actions="redirect")
-    assert words(fleet.judge(), on.arn, on.listener) == [Word.SHARED] * 2
+    judged = fleet.judge()
+    assert words(judged, on.arn, on.listener) == [Word.SHARED] * 2
+    assert "is a listener of it, which stays: its actions are redirect" in reason(judged, on.arn)
 
 
 def test_a_persons_security_group_that_names_the_services_group_holds_it() -> None:
@@ -342,7 +346,7 @@ def test_a_task_definition_that_stays_holds_the_log_group_it_writes_to() -> None
     fleet, _, (web,) = sharers(DEAD)
     judged = fleet.judge(Keep(GarbagePolicy(log_groups="delete")))
     assert words(judged, web.logs) == [Word.KEPT]
-    assert "writes its logs to it: policy garbage.task_definitions is `keep`" in reason(judged, web.logs)
+    assert "writes its logs to it, which stays: policy garbage.task_definitions is `keep`" in reason(judged, web.logs)
 
 
 def test_the_policy_of_a_service_keeps_all_of_it() -> None:

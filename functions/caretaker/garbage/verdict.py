@@ -69,6 +69,14 @@ class Bar:
     doubts: tuple[Reading, ...] = ()
 
 
+@dataclass(frozen=True)
+class Removal:
+    """Why a candidate is not garbage: what holds it, and how strong the reason is."""
+
+    wave: Wave
+    holder: str
+
+
 def verdicts(observation: Observation, keep: Keep, now: datetime) -> dict[str, Verdict]:
     """What is to become of each resource, by ARN in order.
 
@@ -213,19 +221,20 @@ class Judgement:
         """The references that hold the resource as long as they are there."""
         return tuple(each for each in self.graph.referrers_of(arn) if not is_loose(self.graph, each))
 
-    def _sweep_out(self) -> dict[str, Wave]:
+    def _sweep_out(self) -> dict[str, Removal]:
         """Candidates that something holds which is not garbage, with the strongest reason for it."""
         held_by: dict[str, list[str]] = defaultdict(list)
         for arn, references in self._effective.items():
             for reference in references:
                 held_by[self.graph.holder_of(reference)].append(arn)
-        removed: dict[str, Wave] = {}
+        removed: dict[str, Removal] = {}
         for wave in Wave:
             left = [holder for holder in held_by if holder not in self._effective and self._wave(holder) is wave]
             while left:
-                for arn in held_by.get(left.pop(), ()):
+                holder = left.pop()
+                for arn in held_by.get(holder, ()):
                     if arn not in removed:
-                        removed[arn] = wave
+                        removed[arn] = Removal(wave, holder)
                         left.append(arn)
         return removed
 
@@ -271,20 +280,30 @@ class Judgement:
     def _held(self, resource: Resource, bar: Bar | None, holding: tuple[Reference, ...]) -> tuple[Word, str]:
         used = [each for each in holding if self._strength(self.graph.holder_of(each)) is Wave.USED]
         told = words.several([words.told(each, self.graph.resources) for each in used or holding])
+        if bar is not None and not used:
+            return bar.word, bar.words
+        why = self._why(resource.arn)
+        told = f"{told}, which stays: {why}" if why else told
         if used:
             return self._in_use(resource), told
-        if bar is not None:
-            return bar.word, bar.words
-        wave = self._removed[resource.arn]
-        why = self._why(self.graph.holder_of(holding[0]))
-        return (Word.UNKNOWN if wave is Wave.UNKNOWN else Word.KEPT), f"{told}: {why}"
+        return (Word.UNKNOWN if self._removed[resource.arn].wave is Wave.UNKNOWN else Word.KEPT), told
 
     def _strength(self, holder: str) -> Wave:
-        return self._removed[holder] if holder in self._removed else self._wave(holder)
+        return self._removed[holder].wave if holder in self._removed else self._wave(holder)
 
-    def _why(self, holder: str) -> str:
-        bar = self._bars.get(holder)
-        return bar.words if bar else "something that is not garbage refers to that"
+    def _why(self, arn: str) -> str:
+        """Why what holds it stays, at the end of the chain: a load balancer stays with its listener, and the listener
+        with the certificate that somebody has put there."""
+        if (removal := self._removed.get(arn)) is None:
+            return ""
+        last = arn
+        while (further := self._removed.get(removal.holder)) is not None:
+            last, removal = removal.holder, further
+        if (bar := self._bars.get(removal.holder)) is not None:
+            whose = "" if last == arn else f"{words.named(removal.holder, self.graph.resources)}: "
+            return f"{whose}{bar.words}"
+        end = next(each for each in self._effective[last] if self.graph.holder_of(each) == removal.holder)
+        return "" if last == arn else words.told(end, self.graph.resources)
 
     def _detached(self) -> Mapping[str, list[str]]:
         """By shared resource that stays: the references in it that go before what they name."""
