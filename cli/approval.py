@@ -71,7 +71,7 @@ def find_sweep(sweeps: Sweeps, given: str) -> Sweep | None:
     exact = sweeps.find(given)
     if exact is not None:
         return exact
-    found = [sweeps.get(entry.id) for entry in sweeps.list() if given in entry.id]
+    found = [sweeps.get(entry.id) for entry in sweeps.index.entries() if given in entry.id]
     asking = [each for each in found if each.open and _asks(each)]
     return _only(asking or found, given)
 

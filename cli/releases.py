@@ -58,7 +58,7 @@ def find(records: Records, given: str) -> Release:
     exact = records.find(given)
     if exact is not None:
         return exact
-    ids = [entry.id for entry in records.list() if given in entry.id]
+    ids = [entry.id for entry in records.index.entries() if given in entry.id]
     if len(ids) == 1:
         return records.get(ids[0])
     if not ids:

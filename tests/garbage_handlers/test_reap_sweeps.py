@@ -11,10 +11,10 @@ import boto3
 import pytest
 from caretaker.aws import clients, sns, stepfunctions
 from caretaker.garbage.handlers import reap_sweeps
-from caretaker.garbage.handlers.reap_sweeps import MAX_RESUMES
 from caretaker.garbage.record import PATIENCE, Records
 from caretaker.garbage.sweep import Sweep, sweep_id
 from caretaker.runtime.clock import iso
+from caretaker.runtime.reaper import MAX_RECOVERIES
 from caretaker.runtime.table import table
 from moto import mock_aws
 from sweep_cases import NOW, VPC, after, sweep
@@ -134,7 +134,7 @@ def test_a_lost_event_is_made_up_for(yard: Yard) -> None:
 
 def test_what_nobody_can_end_is_a_persons(yard: Yard) -> None:
     opened = yard.records.open(sweep(), NOW)
-    yard.statuses = {opened.id: "FAILED", **{f"{opened.id}-resume-{n}": "FAILED" for n in range(1, MAX_RESUMES + 1)}}
+    yard.statuses = {opened.id: "FAILED", **{f"{opened.id}-resume-{n}": "FAILED" for n in range(1, MAX_RECOVERIES + 1)}}
     yard.ended(opened.id, "FAILED")
     assert len(yard.told) == 1
     assert yard.inputs == {}
@@ -165,7 +165,7 @@ def test_a_past_sweep_leaves_the_index_and_keeps_its_record(yard: Yard) -> None:
     yard.records.close(opened.id, "swept", "done", NOW)
     yard.statuses[opened.id] = "SUCCEEDED"
     yard.schedule(hours=1)
-    assert [entry.kind for entry in yard.records.list()] == ["past"]
+    assert [entry.kind for entry in yard.records.index.entries()] == ["past"]
     yard.schedule(days=91)
-    assert yard.records.list() == []
+    assert yard.records.index.entries() == []
     assert yard.records.get(opened.id).outcome == "swept"

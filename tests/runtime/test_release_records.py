@@ -129,19 +129,19 @@ def test_rejected_revisions_are_remembered(store: Table) -> None:
 def test_the_index_follows_a_release_to_its_end(store: Table) -> None:
     records = Records(store)
     records.open(RELEASE, NOW)
-    assert [(entry.kind, entry.due) for entry in records.list()] == [("open", NOW + record.LEASE)]
-    records.renew(ID, after(hours=1))
-    assert records.list()[0].due == after(hours=1)
-    records.told(ID, NOW)
-    assert records.list()[0].kind == "open"
+    assert [(entry.kind, entry.due) for entry in records.index.entries()] == [("open", NOW + record.LEASE)]
+    records.index.alive(ID, after(hours=1))
+    assert records.index.entries()[0].due == after(hours=1)
+    records.index.told(ID, NOW)
+    assert records.index.entries()[0].kind == "open"
     records.close(ID, "promoted", "", NOW)
-    records.renew(ID, after(hours=2))
-    assert records.list()[0].kind == "closed"
-    records.forget(ID)
-    records.told(ID, NOW)
-    assert records.list()[0].kind == "past"
-    records.forget(ID)
-    assert records.list() == []
+    records.index.alive(ID, after(hours=2))
+    assert records.index.entries()[0].kind == "closed"
+    records.index.forget(ID)
+    records.index.told(ID, NOW)
+    assert records.index.entries()[0].kind == "past"
+    records.index.forget(ID)
+    assert records.index.entries() == []
 
 
 def test_opening_and_closing_survive_a_death_anywhere(store: Table) -> None:
@@ -151,12 +151,12 @@ def test_opening_and_closing_survive_a_death_anywhere(store: Table) -> None:
         records.decide(ID, "roll_back", "5xx")
         records.did(ID, "stopped it")
         records.close(ID, "rolled_back", "5xx", NOW)
-        records.told(ID, NOW)
+        records.index.told(ID, NOW)
 
     for point in kill_points(store, through):
         through(store)
         found = Records(store).get(ID)
         assert (found.outcome, found.done, found.decision) == ("rolled_back", ("stopped it",), "roll_back"), point
         assert Records(store).holder(SERVICE) is None, point
-        assert [entry.kind for entry in Records(store).list()] == ["past"], point
+        assert [entry.kind for entry in Records(store).index.entries()] == ["past"], point
         clear(store)

@@ -11,8 +11,8 @@ open one sweep. Every change of an open sweep is conditional on its being open, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,6 @@ from caretaker.garbage.sweep import (
     OVER,
     SWEEP_FIELDS,
     Act,
-    Entry,
     Ground,
     Outcome,
     Sweep,
@@ -30,15 +29,13 @@ from caretaker.garbage.sweep import (
     act_item,
     act_value,
     ground_from,
-    plain_value,
     sweep_from,
-    sweep_item,
 )
-from caretaker.runtime.clock import iso, parse
-from caretaker.runtime.table import Table, Write, standing
+from caretaker.runtime.clock import iso
+from caretaker.runtime.register import Form, Register
+from caretaker.runtime.table import Write, standing
 
 _SK = "SWEEP"
-_INDEX = "SWEEPS"
 # How long the reaper waits before it questions a sweep, from its opening and from each sign of life.
 PATIENCE = timedelta(minutes=30)
 # How long a lock holds without a sign of life: longer than a whole observation of a large account takes.
@@ -69,10 +66,6 @@ class LockLost(Exception):
     """The lock is not ours any more, or its lease is over: nothing may be deleted."""
 
 
-def _pk(sweep: str) -> str:
-    return f"SWEEP#{sweep}"
-
-
 def _vpc(vpc: str) -> str:
     return f"VPC#{vpc}"
 
@@ -81,11 +74,15 @@ def _step(number: int) -> str:
     return f"STEP#{number:05}"
 
 
-@dataclass(frozen=True)
-class Records:
+_FORM = Form("sweep", "vpc", SWEEP_FIELDS, sweep_from, PATIENCE, SweepMissing, SweepClosed)
+
+
+class Records(Register[Sweep]):
     """The sweeps in a table."""
 
-    table: Table
+    @property
+    def form(self) -> Form[Sweep]:
+        return _FORM
 
     # --- one sweep ---
 
@@ -97,88 +94,22 @@ class Records:
         Raises:
             VpcBusy: another sweep of the VPC is open, or a later one was.
         """
-        found = self.find(sweep.id)
-        if found is not None:
-            return found
-        entry = {"vpc": sweep.vpc, "kind": "open", "opened": iso(sweep.opened), "due": iso(now + PATIENCE)}
-        writes = [
-            Write("Put", (_pk(sweep.id), _SK), sweep_item(sweep), condition="attribute_not_exists(#pk)"),
-            Write(
-                "Update",
-                (_vpc(sweep.vpc), _SK),
-                update="SET #generation = :generation, #sweep = :id, #again = :none",
-                condition="(attribute_not_exists(#sweep) OR #sweep = :none) AND "
-                "(attribute_not_exists(#generation) OR #generation < :generation)",
-                values={":generation": sweep.generation, ":id": sweep.id, ":none": ""},
-            ),
-            Write("Put", (_INDEX, sweep.id), entry),
-        ]
-        try:
-            self.table.transact(writes)
-        except ConditionFailed:
-            found = self.find(sweep.id)
-            if found is None:
-                raise VpcBusy(sweep.vpc, self.ground(sweep.vpc).sweep or "a later sweep") from None
-            return found
-        return sweep
-
-    def find(self, sweep: str) -> Sweep | None:
-        """The sweep as it stands, None if there is none."""
-        item = self.table.get(_pk(sweep), _SK)
-        return sweep_from(item) if item else None
-
-    def get(self, sweep: str) -> Sweep:
-        """The sweep as it stands. Raises `SweepMissing`."""
-        found = self.find(sweep)
-        if found is None:
-            raise SweepMissing(f"sweep: {sweep!r} is not in the table")
-        return found
-
-    def update(self, sweep: str, *, when: Mapping[str, Any] | None = None, **fields: Any) -> Sweep:
-        """Set fields of an open sweep, on the condition that the fields in `when` still are as given.
-
-        Raises:
-            SweepClosed: it has ended.
-            ConditionFailed: a field of `when` is not as given; nothing was written.
-        """
-        unknown = sorted((set(fields) | set(when or {})) - set(SWEEP_FIELDS))
-        if unknown:
-            raise ValueError(f"sweep: no field {', '.join(unknown)}")
-        sets = ", ".join(f"#{name} = :{name}" for name in sorted(fields))
-        holds = "".join(f" AND #{name} = :was_{name}" for name in sorted(when or {}))
-        values = {f":{name}": plain_value(value) for name, value in fields.items()}
-        values |= {f":was_{name}": plain_value(value) for name, value in (when or {}).items()}
-        try:
-            item = self.table.update(
-                _pk(sweep), _SK, f"SET {sets}", condition=f"#status = :open{holds}", values={**values, ":open": "open"}
-            )
-        except ConditionFailed:
-            found = self.get(sweep)
-            if not found.open:
-                raise SweepClosed(f"{sweep}: ended as {found.outcome}") from None
-            raise
-        return sweep_from(item)
+        claim = Write(
+            "Update",
+            (_vpc(sweep.vpc), _SK),
+            update="SET #generation = :generation, #sweep = :id, #again = :none",
+            condition="(attribute_not_exists(#sweep) OR #sweep = :none) AND "
+            "(attribute_not_exists(#generation) OR #generation < :generation)",
+            values={":generation": sweep.generation, ":id": sweep.id, ":none": ""},
+        )
+        opened = self._opened(sweep, claim, now)
+        if opened is None:
+            raise VpcBusy(sweep.vpc, self.ground(sweep.vpc).sweep or "a later sweep")
+        return opened
 
     def close(self, sweep: str, outcome: Outcome, reason: str, now: datetime, **fields: Any) -> Sweep:
-        """Close a sweep and free its VPC, its lock too. Idempotent; the first outcome stands.
-
-        The entry in the index becomes `closed` until the outcome was told (`told`).
-        """
-        given = {"status": "closed", "outcome": outcome, "reason": reason, "ended": now, **fields}
-        try:
-            item = self.table.update(
-                _pk(sweep),
-                _SK,
-                "SET " + ", ".join(f"#{name} = :{name}" for name in sorted(given)),
-                condition="#status = :open",
-                values={":open": "open", **{f":{name}": plain_value(value) for name, value in given.items()}},
-            )
-            closed = sweep_from(item)
-        except ConditionFailed:
-            closed = self.get(sweep)
-        self._free(closed)
-        self._mark(closed.id, "closed", now + PATIENCE)
-        return closed
+        """Close a sweep and free its VPC, its lock too. Idempotent; the first outcome stands."""
+        return self._ended(sweep, outcome, reason, now, **fields)
 
     def _free(self, sweep: Sweep) -> None:
         try:
@@ -196,7 +127,7 @@ class Records:
 
     def acts(self, sweep: str) -> list[Act]:
         """All acts, in order of doing."""
-        return [act_from(item) for item in self.table.query(_pk(sweep), "STEP#")]
+        return [act_from(item) for item in self.table.query(self._pk(sweep), "STEP#")]
 
     def plan(self, sweep: str, acts: Iterable[Act]) -> list[Act]:
         """Write acts as planned, after those that are over; what was planned before and not begun is forgotten.
@@ -208,9 +139,9 @@ class Records:
         last = max((act.number for act in kept), default=0)
         planned = [replace(act, number=last + place) for place, act in enumerate(acts, 1)]
         numbers = {act.number for act in planned}
-        stale = [(_pk(sweep), _step(act.number)) for act in known if act.status == "planned"]
+        stale = [(self._pk(sweep), _step(act.number)) for act in known if act.status == "planned"]
         self.table.write_many(deletes=[key for key in stale if int(key[1].removeprefix("STEP#")) not in numbers])
-        self.table.write_many({"pk": _pk(sweep), "sk": _step(act.number), **act_item(act)} for act in planned)
+        self.table.write_many({"pk": self._pk(sweep), "sk": _step(act.number), **act_item(act)} for act in planned)
         return planned
 
     def intend(self, sweep: Sweep, act: Act, holder: str, now: datetime) -> Act:
@@ -230,7 +161,7 @@ class Records:
                     _locked(sweep, holder, now),
                     Write(
                         "Update",
-                        (_pk(sweep.id), _step(act.number)),
+                        (self._pk(sweep.id), _step(act.number)),
                         update=update,
                         condition="#status IN (:planned, :status)",
                         values={**values, ":planned": "planned"},
@@ -252,7 +183,7 @@ class Records:
         over = {f":over{place}": status for place, status in enumerate(sorted(OVER))}
         try:
             self.table.update(
-                _pk(sweep),
+                self._pk(sweep),
                 _step(act.number),
                 "SET " + ", ".join(f"#{name} = :{name}" for name in sorted(fields)),
                 condition=f"NOT #status IN ({', '.join(over)})",
@@ -326,48 +257,6 @@ class Records:
         except ConditionFailed:
             raise LockLost(f"{sweep.vpc}: {holder} does not hold the lock any more") from None
         return ground_from(sweep.vpc, item)
-
-    # --- the index ---
-
-    def all(self) -> list[Sweep]:
-        """The sweeps of the index, newest first."""
-        keys = [(_pk(entry.id), _SK) for entry in self.list()]
-        found = [sweep_from(item) for item in self.table.get_many(keys).values()]
-        return sorted(found, key=lambda sweep: (sweep.opened, sweep.id), reverse=True)
-
-    def alive(self, sweep: str, due: datetime) -> None:
-        """Put off the reaper's next question about an open sweep."""
-        self._mark(sweep, "open", due, "open")
-
-    def told(self, sweep: str, now: datetime) -> None:
-        """Note that the outcome of a closed sweep was told."""
-        self._mark(sweep, "past", now, "closed")
-
-    def forget(self, sweep: str) -> None:
-        """Take a past sweep off the index; its record with its proofs stays."""
-        try:
-            self.table.delete(_INDEX, sweep, condition="#kind = :past", values={":past": "past"})
-        except ConditionFailed:
-            return  # it is not past
-
-    def _mark(self, sweep: str, kind: str, due: datetime, was: str = "open") -> None:
-        try:
-            self.table.update(
-                _INDEX,
-                sweep,
-                "SET #kind = :kind, #due = :due",
-                condition="#kind = :was",
-                values={":kind": kind, ":due": iso(due), ":was": was},
-            )
-        except ConditionFailed:
-            return  # it is further already, or forgotten
-
-    def list(self) -> list[Entry]:
-        """All entries of the index, by id."""
-        return [
-            Entry(item["sk"], item["vpc"], item["kind"], parse(item["opened"], "opened"), parse(item["due"], "due"))
-            for item in self.table.query(_INDEX)
-        ]
 
 
 _HELD = "#sweep = :id AND #holder = :holder AND #lease >= :now"

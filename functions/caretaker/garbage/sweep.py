@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from caretaker.runtime.approval import Approval, approval_from
-from caretaker.runtime.clock import iso, optional, parse
+from caretaker.runtime.clock import optional, parse
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.policy import SweepMode
+from caretaker.runtime.register import plain_value
 
 Item = Mapping[str, Any]
 Outcome = Literal["swept", "kept", "planned", "ignored", "failed"]
@@ -127,22 +128,6 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An entry of the index.
-
-    Attributes:
-        kind: `open`, `closed` (its outcome may not have been told yet) or `past`.
-        due: before this the reaper does not question it.
-    """
-
-    id: str
-    vpc: str
-    kind: Literal["open", "closed", "past"]
-    opened: datetime
-    due: datetime
-
-
-@dataclass(frozen=True)
 class Ground:
     """A VPC as the sweeps know it.
 
@@ -175,21 +160,6 @@ def sweep_id(vpc: str, generation: int, attempt: int = 1) -> str:
 SWEEP_FIELDS = tuple(Sweep.__dataclass_fields__)
 _PACKED = ("params", "proof", "step", "live")
 ACT_FIELDS = tuple(name for name in Act.__dataclass_fields__ if name != "number")
-
-
-def plain_value(value: Any) -> Any:
-    """A field's value as the table holds it."""
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, Approval):
-        return value.plain()
-    if isinstance(value, Trigger):
-        return {"kind": value.kind, "text": value.text}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def sweep_item(sweep: Sweep) -> dict[str, Any]:
-    return {name: plain_value(getattr(sweep, name)) for name in SWEEP_FIELDS}
 
 
 def sweep_from(item: Item) -> Sweep:

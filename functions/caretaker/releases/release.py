@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from caretaker.releases.weights import same
 from caretaker.runtime.approval import Approval, approval_from
-from caretaker.runtime.clock import iso, optional, parse
+from caretaker.runtime.clock import optional, parse
 from caretaker.runtime.journal import Trigger
 
 Item = Mapping[str, Any]
@@ -137,22 +137,6 @@ class Rejection:
     reason: str
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An entry of the index.
-
-    Attributes:
-        kind: `open`, `closed` (its outcome may not have been told yet) or `past`.
-        due: before this the reaper does not question it.
-    """
-
-    id: str
-    service: str
-    kind: Literal["open", "closed", "past"]
-    opened: datetime
-    due: datetime
-
-
 def release_id(deployment: str, revision: str, attempt: int = 1) -> str:
     """`bake-release-<16 hex>-<attempt>` of a deployment (or task set) and its revision (or task definition)."""
     digest = hashlib.sha256(f"{deployment},{revision}".encode()).hexdigest()[:16]
@@ -161,20 +145,6 @@ def release_id(deployment: str, revision: str, attempt: int = 1) -> str:
 
 _TIMES = ("opened", "started", "weights_changed", "ended")
 FIELDS = tuple(Release.__dataclass_fields__)
-
-
-def plain_value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, Approval):
-        return value.plain()
-    if isinstance(value, Trigger):
-        return {"kind": value.kind, "text": value.text}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def to_item(release: Release) -> dict[str, Any]:
-    return {name: plain_value(getattr(release, name)) for name in FIELDS}
 
 
 def from_item(item: Item) -> Release:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 from caretaker.garbage.desk import opened
-from caretaker.garbage.record import Records, SweepClosed
 from caretaker.garbage.report import (
     event_of,
     message_of,
@@ -33,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     outcome, reason = _outcome(result, sweep, acts)
     now = clock.entered(event)
     if sweep.open:
-        _expired(records, sweep)
+        records.expire(sweep)
         if sweep.notes.get("capped") and any(act.status == "done" for act in acts):
             records.want(sweep.vpc, sweep.id, f"{sweep.id} came to policy's cap")
         deleted = sum(1 for act in acts if act.status == "done")
@@ -71,13 +69,3 @@ def _outcome(result: dict[str, Any], sweep: Sweep, acts: list[Act]) -> tuple[Out
         return cast(Outcome, result["outcome"]), reason[:MAX_REASON]
     outcome, reason = outcome_of(acts, sweep.remains, int(sweep.notes.get("held", 0)))
     return outcome, reason[:MAX_REASON]
-
-
-def _expired(records: Records, sweep: Sweep) -> None:
-    """A question that nobody answered is closed with its sweep."""
-    if sweep.approval is None or sweep.approval.answer is not None:
-        return
-    try:
-        records.update(sweep.id, approval=replace(sweep.approval, answer="expired"))
-    except SweepClosed:
-        return

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 from caretaker.releases.desk import opened
-from caretaker.releases.record import Outcome, Records, Release, ReleaseClosed
+from caretaker.releases.record import Outcome
 from caretaker.releases.report import event_of, message_of, refused_event, result_of, unopened_result
 from caretaker.runtime import clock, logging
 from caretaker.runtime.telling import cause_of
@@ -29,7 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     now = clock.entered(event)
     if outcome == "rolled_back" and release.open and result.get("reject", True):
         records.reject(release, reason, now)
-    _expired(records, release)
+    records.expire(release)
     closed = records.close(release.id, outcome, reason, now)
     logging.count(f"Release{''.join(part.capitalize() for part in (closed.outcome or outcome).split('_'))}")
     return {
@@ -37,13 +36,3 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "event": event_of(closed, event["execution"]),
         "message": message_of(closed),
     }
-
-
-def _expired(records: Records, release: Release) -> None:
-    """A question that nobody answered is closed with its release."""
-    if not release.open or release.approval is None or release.approval.answer is not None:
-        return
-    try:
-        records.update(release.id, approval=replace(release.approval, answer="expired"))
-    except ReleaseClosed:
-        return

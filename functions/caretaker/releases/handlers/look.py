@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if driven:
         step, share = drive_next.after(release, step, verdict, policy, desk.now)
     _decided(desk, release, step, verdict)
-    desk.records.renew(release.id, desk.now + LEASE)
+    desk.records.index.alive(release.id, desk.now + LEASE)
     return {**answer(release, step, policy), "share": share}
 
 
