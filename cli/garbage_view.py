@@ -25,6 +25,7 @@ from cli.product import (
     savings_told,
     short,
     trees,
+    unowned,
 )
 from cli.sweep_words import acts_told, moment, standing
 from twin.errors import WorldError
@@ -58,6 +59,7 @@ def overview(
         lines = [_without_death(line, tree.owner) for line in tree.lines]
         parts.append(Padding(_service(tree.owner, lines, every=every), (0, 0, 1, 2)))
     parts.append(_line(Text.assemble(("Verdicts  ", "bold"), _counts(judgement))))
+    parts += [_line(part) for part in _nobodys(judgement)]
     parts += [_line(Text(words, style="dim")) for words in _strangers(judgement)]
     parts += [_line(Text(words, style="dim")) for words in _saved(judgement)]
     parts += [_line(Text(words, style="yellow")) for words in unread(judgement.graph.observation.readings)]
@@ -152,10 +154,23 @@ def _counts(judgement: Judgement) -> Text:
 
 
 def _strangers(judgement: Judgement) -> list[str]:
-    count = sum(1 for each in judgement.verdicts.values() if _strange(each))
+    nobodys = len(unowned(judgement.graph, judgement.verdicts))
+    count = sum(1 for each in judgement.verdicts.values() if _strange(each)) - nobodys
     return [f"{count} other things were read that no Express service made: never touched (--json lists them)"] * (
         count > 0
     )
+
+
+def _nobodys(judgement: Judgement) -> list[Text]:
+    """What ECS made and no service has that the ledger knows: never deleted, and for a person to look at."""
+    found = unowned(judgement.graph, judgement.verdicts)
+    if not found:
+        return []
+    head = (
+        f"{len(found)} things that ECS made and no service has (a creation that failed?): never touched, look at them"
+    )
+    lines = [f"  {each.resource.kind} {each.resource.name or each.resource.arn}: {each.reason}" for each in found]
+    return [Text(head, style="bold yellow"), *(Text(line, style="yellow") for line in lines)]
 
 
 def _saved(judgement: Judgement) -> list[str]:

@@ -32,6 +32,7 @@ from caretaker.garbage.sweep import Act, Ground, Sweep
 from caretaker.garbage.tree import GONE, Line, unseen
 from caretaker.garbage.tree import lines as lines_of
 from caretaker.garbage.tree import services as trees
+from caretaker.garbage.unowned import unowned
 from caretaker.garbage.verdict import Judgement
 from caretaker.garbage.words import name_in, short
 from caretaker.releases.record import (
@@ -104,6 +105,7 @@ __all__ = [
     "times",
     "to_one",
     "trees",
+    "unowned",
     "unseen",
     "when",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from caretaker.garbage import calls, inventories, requests
 from caretaker.garbage.calls import BadCall, Change
 from caretaker.garbage.handlers import record_inventory
 from caretaker.garbage.model import Claim, Kind, Life, Read
+from caretaker.garbage.standing import Keep
+from caretaker.garbage.unowned import unowned
+from caretaker.garbage.verdict import Judgement
 from caretaker.runtime.clock import iso
-from reads_stage import EVERYTHING, OPERATOR, Stage, staged, statuses
+from reads_stage import EVERYTHING, OPERATOR, PUBLIC, Stage, staged, statuses
 
-from twin.ecs.express.options import ExpressOptions
+from twin.ecs.express.options import ExpressOptions, RoleFault
 from twin.kernel.api import Call
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
@@ -267,6 +271,94 @@ def test_an_event_that_could_not_be_dealt_with_comes_again(stage: Stage, asked: 
     stage.gateway.api_faults.clear()
     assert stage.within(lambda: record_inventory.handler(event(stage, "created"), None))["recorded"]
     assert asked == []
+
+
+def choose(stage: Stage, **choices: Any) -> None:
+    """What the world chooses from here on."""
+    options = stage.ecs.engine.options
+    stage.ecs.engine.options = replace(options, express=replace(options.express, **choices))
+
+
+def failed(stage: Stage, *, drains: bool = False) -> dict[str, Any]:
+    """The event of a creation that never came to its end and was taken back before the event arrived."""
+    told: list[dict[str, Any]] = []
+    stage.bus.listeners.append(lambda event, rules: told.append(json.loads(json.dumps(event))))
+    choose(
+        stage, leaves=("target_groups", "security_group"), role_faults=(RoleFault("elasticloadbalancing:CreateRule"),)
+    )
+    stage._create("half", networkConfiguration={"subnets": list(PUBLIC)})
+    stage.run(240)
+    stage.delete("half")
+    if not drains:
+        stage.run()
+    return next(each for each in told if each["detail"].get("eventName") == "CreateExpressGatewayService")
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_creation_that_was_taken_back_before_its_event_came_is_in_the_ledger(
+    stage: Stage, asked: list[tuple[str, str]], forgotten: bool
+) -> None:
+    made = failed(stage)
+    if forgotten:
+        stage.run(10_000)
+    stage.within(lambda: record_inventory.handler(made, None))
+    (entry,) = stage.ledger.entries(stage.vpc)
+    assert (entry.owner.arn, entry.life, entry.vpc) == (stage.arn("half"), Life.UNKNOWN, stage.vpc)
+    assert {each.kind for each in entry.known.values()} == {
+        Kind.TASK_DEFINITION,
+        Kind.ROLE,
+        Kind.REPOSITORY,
+        Kind.CLUSTER,
+    }
+    stage.within(lambda: inventories.record(stage.ledger, stage.arn("half"), stage.now))
+    ((_, owner),) = stage.ledger.owners(stage.vpc).items()
+    assert owner.life is Life.DEAD
+    # It comes twice, and late: the one that is dead stays one.
+    made["detail"]["eventID"] = "again"
+    stage.within(lambda: record_inventory.handler(made, None))
+    assert [owner.life for owner in stage.ledger.owners(stage.vpc).values()] == [Life.DEAD]
+
+
+def test_what_an_unrecorded_creation_left_is_named_and_nobodys(stage: Stage, asked: list[tuple[str, str]]) -> None:
+    stage.record("web")
+    made = failed(stage)
+    stage.within(lambda: record_inventory.handler(made, None))
+    judged = Judgement(stage.observe(), Keep(), stage.now)
+    found = unowned(judged.graph, judged.verdicts)
+    kinds = [each.resource.kind for each in found]
+    assert sorted(kinds) == sorted([Kind.SECURITY_GROUP, Kind.TARGET_GROUP, Kind.TARGET_GROUP])
+    assert all("by its tag AmazonECSManaged" in each.reason and each.word == "unknown" for each in found)
+    (group,) = [each for each in found if each.resource.kind is Kind.SECURITY_GROUP]
+    assert "shop/half, by its description" in group.reason
+    assert not {each.resource.arn for each in found} & judged.garbage
+
+
+def test_of_a_creation_that_is_being_taken_back_everything_is_recorded(
+    stage: Stage, asked: list[tuple[str, str]]
+) -> None:
+    """ECS names no revision of it any more; the answer to its creation does."""
+    made = failed(stage, drains=True)
+    stage.within(lambda: record_inventory.handler(made, None))
+    (entry,) = stage.ledger.entries(stage.vpc)
+    kinds = [each.kind for each in entry.known.values()]
+    assert entry.life is Life.DRAINING
+    assert kinds.count(Kind.TARGET_GROUP) == 2
+    assert Kind.CERTIFICATE in kinds
+
+
+def test_the_answer_of_an_earlier_creation_is_not_the_present_services(
+    stage: Stage, asked: list[tuple[str, str]]
+) -> None:
+    made = failed(stage)
+    stage.run(600)
+    choose(stage, role_faults=())
+    stage.up("half")
+    stage.within(lambda: record_inventory.handler(made, None))
+    first, second = stage.ledger.owners(stage.vpc).values()
+    assert (first.life, second.life) == (Life.UNKNOWN, Life.ALIVE)
+    assert not [
+        each for each in stage.ledger.claims(stage.vpc) if each.owner == first.identity and each.kind is Kind.RULE
+    ]
 
 
 def test_a_deployment_of_an_ordinary_service_is_nobodys_inventory(stage: Stage, asked: list[tuple[str, str]]) -> None:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
+
+from caretaker.runtime.clock import BadTime, iso, parse
 
 Json = Mapping[str, Any]
 Kind = Literal["created", "updated", "deleted", "deployed", "asked"]
@@ -29,6 +32,23 @@ class BadCall(ValueError):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What ECS answered to a creation. It outlives the service: of one that is gone before anybody could ask about it
+    nothing else tells whose it was, where it lay and which revision it had. ARNs of what was made for it are not in it.
+
+    Attributes:
+        created: ISO 8601; when the service was created, to the second. CloudTrail writes times of answers as the
+            service chooses, so it is the time of the call where the answer's own cannot be read.
+        service: ECS API: ECSExpressGatewayService.
+        subnets: as the request gave them; empty where it left them to ECS.
+    """
+
+    created: str
+    service: Json
+    subnets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Change:
     """
     Attributes:
@@ -36,12 +56,14 @@ class Change:
         kind: what happened to it.
         key: the same for each delivery of the same event; empty where nothing is to be remembered.
         text: why, for people.
+        answer: of a creation; None of everything else.
     """
 
     service: str
     kind: Kind
     key: str
     text: str
+    answer: Answer | None = None
 
 
 def read(event: Json) -> Change | None:
@@ -75,8 +97,29 @@ def _call(detail: Json) -> Change | None:
         raise BadCall(f"detail.eventID: {event!r} is no text")
     who = (detail.get("userIdentity") or {}).get("arn") or "somebody"
     return Change(
-        _arn(arn, "detail.responseElements.service.serviceArn"), kind, event, f"{who} called {detail['eventName']}"
+        _arn(arn, "detail.responseElements.service.serviceArn"),
+        kind,
+        event,
+        f"{who} called {detail['eventName']}",
+        _answer(detail, answered) if kind == "created" and answered else None,
     )
+
+
+def _answer(detail: Json, service: Json) -> Answer:
+    network = (detail.get("requestParameters") or {}).get("networkConfiguration") or {}
+    created = _time(service.get("createdAt")) or _time(detail.get("eventTime"))
+    if not created:
+        raise BadCall(f"detail.eventTime: {detail.get('eventTime')!r} is no time")
+    return Answer(created, service, tuple(network.get("subnets") or ()))
+
+
+def _time(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return iso(datetime.fromtimestamp(value, UTC))
+    try:
+        return iso(parse(str(value)))
+    except BadTime:
+        return ""
 
 
 def _deployment(event: Json, detail: Json) -> Change | None:

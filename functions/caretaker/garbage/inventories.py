@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from caretaker.aws import ec2, ecs, logs
 from caretaker.aws.errors import AwsFailure, Missing
 from caretaker.aws.paging import Found
 from caretaker.garbage import express
+from caretaker.garbage.calls import Answer
 from caretaker.garbage.inventory import Entry, Inventory, Item
 from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.look import when
 from caretaker.garbage.look_ecs import IN_FLIGHT
 from caretaker.garbage.model import Identity, Kind, Life
-from caretaker.runtime.clock import iso
+from caretaker.runtime.clock import iso, parse
 
 Json = Mapping[str, Any]
+# CloudTrail tells the time of a creation to the second, or that of its call; nobody can delete a service and create it
+# again in so short a time.
+_SAME = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,15 @@ def services() -> list[str]:
     return sorted({arn for cluster in ecs.list_clusters() for arn in ecs.express_services(cluster)})
 
 
-def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, deaths: bool = True) -> Recorded:
+def record(
+    ledger: Ledger,
+    arn: str,
+    now: datetime,
+    *,
+    thorough: bool = True,
+    deaths: bool = True,
+    answer: Answer | None = None,
+) -> Recorded:
     """Read the inventory of an Express service and add it to the ledger.
 
     What ECS does not know any more, or calls INACTIVE, is buried; of a service that was created again under the same
@@ -61,6 +73,7 @@ def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, de
             the service, and for one that the ledger does not know. The patrol need not.
         deaths: write that a service is gone. False where `now` may be much earlier than the read, as the time of an
             event is: the grace would run from then. Its life is UNKNOWN then, until somebody reads with the right time.
+        answer: to the creation that is told of: what is left to know of a service that is gone already.
 
     Raises:
         AwsFailure: ECS could not tell of the service at all; nothing was recorded.
@@ -70,8 +83,10 @@ def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, de
     try:
         shown = ecs.express_service(arn)
     except Missing as error:
-        return _gone(ledger, known, now, f"ECS does not know it any more ({error.code})", deaths=deaths)
+        words = f"ECS does not know it any more ({error.code})"
+        return _gone(ledger, _with_answer(ledger, known, arn, now, answer), now, words, deaths=deaths)
     status, created = (shown.get("status") or {}).get("statusCode", ""), when(shown.get("createdAt"))
+    known = _with_answer(ledger, known, arn, now, answer, created, over=status == "INACTIVE")
     earlier = [entry for entry in known if entry.owner.created < created]
     later = f"ECS knows a later service of that name, created at {created}"
     _gone(ledger, earlier, now, later, deaths=deaths)
@@ -79,11 +94,48 @@ def record(ledger: Ledger, arn: str, now: datetime, *, thorough: bool = True, de
         same = [entry for entry in known if entry.owner.created == created]
         return _gone(ledger, same, now, "ECS says that it is INACTIVE", deaths=deaths)
     before = next((entry for entry in known if entry.owner.created == created), None)
-    news = _Reader(Identity(arn, created), iso(now), before).read(shown, thorough=thorough or before is None)
+    named = express.configurations(answer.service) if answer is not None and _same(answer.created, created) else []
+    reader = _Reader(Identity(arn, created), iso(now), before, named=_arns(named, "serviceRevisionArn"))
+    news = reader.read(shown, thorough=thorough or before is None)
     ledger.record(news)
     entries = tuple(ledger.of_service(arn))
     missing = f"; not read: {news.words}" if news.words else ""
     return Recorded(entries, f"{status}, {len(news.items)} resources{missing}", whole=not news.words)
+
+
+def _with_answer(
+    ledger: Ledger,
+    known: list[Entry],
+    arn: str,
+    now: datetime,
+    answer: Answer | None,
+    created: str = "",
+    *,
+    over: bool = True,
+) -> list[Entry]:
+    """What is known of the services of an ARN, with the one whose creation was answered, if that is gone by now.
+
+    A creation that fails may be taken back within seconds, long before CloudTrail tells of it: then ECS tells nothing
+    of what it made, but it is still known that the service was, where, and since when it is not.
+
+    Args:
+        created: when the service that ECS knows now was created; empty if it knows none.
+        over: that one is gone as well.
+    """
+    if answer is None or (not over and (_same(answer.created, created) or created < answer.created)):
+        return known
+    before = next((entry for entry in known if _same(entry.owner.created, answer.created)), None)
+    if before is not None and (before.vpc or before.known):
+        return known
+    exact = created if created and _same(answer.created, created) else answer.created
+    owner = before.owner if before is not None else Identity(arn, exact)
+    ledger.record(_Reader(owner, iso(now), before).told(answer))
+    return ledger.of_service(arn)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two creation times of one ARN are those of one service."""
+    return abs(parse(one, "created") - parse(other, "created")) <= _SAME
 
 
 def _gone(ledger: Ledger, entries: Iterable[Entry], now: datetime, words: str, *, deaths: bool) -> Recorded:
@@ -103,12 +155,14 @@ class _Reader:
     """One reading of one service's inventory.
 
     Attributes:
+        named: revisions that the answer to its creation named.
         doubts: what could not be read, in AWS's words.
     """
 
     owner: Identity
     at: str
     before: Entry | None
+    named: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     items: dict[Identity, Item] = field(default_factory=dict)
 
@@ -119,7 +173,7 @@ class _Reader:
         if status != "ACTIVE":
             # ECS names no configuration of a service that it deletes, and no deployment of one whose creation never
             # came to it; of a revision whose name is known it still tells what it has.
-            past = [*past, *self._remembered()]
+            past = [*past, *self.named, *self._remembered()]
         needed = {*active, *flying}
         arns = list(dict.fromkeys([*active, *flying, *past]))
         revisions = self._found(ecs.describe_service_revisions, arns, needed)
@@ -142,6 +196,27 @@ class _Reader:
             items=tuple(self.items[key] for key in sorted(self.items)),
             whole=not words and status == "ACTIVE",
             words=words,
+        )
+
+    def told(self, answer: Answer) -> Inventory:
+        """What the answer to its creation tells; ECS tells nothing of it any more."""
+        shown = answer.service
+        for each in express.configurations(shown):
+            self._of_configuration(each)
+        revisions = _arns(express.configurations(shown), "serviceRevisionArn")
+        role = shown.get("infrastructureRoleArn", "")
+        self._claim(role, Kind.ROLE, revisions)
+        self._claim(express.cluster_of(self.owner.arn), Kind.CLUSTER, revisions, shared=True)
+        words = "it was gone before its resources could be recorded: nobody knows which they are"
+        return Inventory(
+            owner=self.owner,
+            at=self.at,
+            life=Life.UNKNOWN,
+            vpc=self._vpc(shown, [{"networkConfiguration": {"subnets": answer.subnets}}]),
+            role=role,
+            items=tuple(self.items[key] for key in sorted(self.items)),
+            whole=False,
+            words="; ".join([words, *self.doubts]),
         )
 
     def _remembered(self) -> list[str]:

@@ -41,7 +41,7 @@ class Inventory:
     Attributes:
         owner: the service's ARN and `createdAt`.
         at: ISO 8601; when it was read.
-        life: ALIVE or DRAINING.
+        life: ALIVE or DRAINING; UNKNOWN where an event alone tells of it.
         vpc: id of its VPC; empty where that is not known.
         role: ARN of its infrastructure role.
         items: its resources.

@@ -14,6 +14,7 @@ from caretaker.garbage.modes import RANK
 from caretaker.garbage.report import MAX_KEPT, listed
 from caretaker.garbage.standing import Keep
 from caretaker.garbage.sweep import Ground
+from caretaker.garbage.unowned import unowned
 from caretaker.garbage.verdict import Judgement
 from caretaker.runtime import logging
 from caretaker.runtime.policy import GarbagePolicy
@@ -102,9 +103,12 @@ def told(desk: Desk, judgement: Judgement, waiting: Mapping[str, str], targets: 
     priced = [
         e for arn, e in verdicts.items() if arn in chosen or (e.word is not Word.GARBAGE and dead & set(e.owners))
     ]
+    nobodys = [
+        f"{each.resource.kind} {each.resource.name}: {each.reason}" for each in unowned(judgement.graph, verdicts)
+    ]
     return {
         "counts": modes.counts(verdicts),
-        "remains": tuple(listed(modes.remaining(verdicts, seen, stays), MAX_KEPT)),
+        "remains": tuple(listed([*modes.remaining(verdicts, seen, stays), *nobodys], MAX_KEPT)),
         "savings": tuple(listed(savings.told(savings.monthly(priced)))),
         "notes": {**desk.sweep.notes, "held": held, "capped": capped},
     }

@@ -18,6 +18,9 @@ from caretaker.garbage.sheet import Sheet, Task
 
 Json = Mapping[str, Any]
 
+# How ECS describes the group that it makes for an Express service: no proof, since anybody can write it, and a
+# service's name is given again; it tells a person where to look.
+_OF_ECS = re.compile(r"Security group for ECS service: (arn:\S+:service/\S+)")
 # How ELB describes the interfaces that it makes (Elastic Load Balancing User Guide: Application Load Balancers).
 _OF_ELB = re.compile(r"ELB ((?:app|net|gwy)/[^/]+/[0-9a-f]+)")
 
@@ -34,6 +37,8 @@ def _groups(sheet: Sheet, task: Task, page: Page) -> None:
         if item.get("VpcId") != sheet.vpc:
             continue
         facts = {"group_id": item["GroupId"], "default": yes(item.get("GroupName") == "default")}
+        if made := _OF_ECS.fullmatch(item.get("Description", "")):
+            facts["made_for"] = made.group(1)
         tags = tags_of(item.get("Tags"))
         arn = item["SecurityGroupArn"]
         group = Resource(Identity(arn), Kind.SECURITY_GROUP, sheet.vpc, item["GroupName"], tags, facts)

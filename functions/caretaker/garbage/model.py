@@ -77,7 +77,8 @@ class Resource:
             target group: `target_type`; certificate: `names` (its domain names);
             scalable target: `resource_id`, `dimension`; scaling policy: these and `policy_name`;
             alarm: `metrics` (how many it watches), `policy` (ARN of the target tracking policy that made it);
-            security group: `group_id`; log group: `stored_bytes`, `protected`.
+            security group: `group_id`, `made_for` (ARN of the service in ECS's description);
+            log group: `stored_bytes`, `protected`.
     """
 
     identity: Identity

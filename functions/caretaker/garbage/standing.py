@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from caretaker.garbage.detach import MANAGED, is_managed
 from caretaker.garbage.graph import Graph
 from caretaker.garbage.model import Claim, Identity, Kind, Life, Observation, Owner
 from caretaker.garbage.words import several
@@ -110,7 +111,13 @@ class Owners:
         if others:
             known = ", ".join(sorted({each.resource.created or "an unknown time" for each in others}))
             return Standing(Say.NOBODY, f"the ledger knows one of this name that was created at {known}, not this one")
-        return Standing(Say.NOBODY, "no Express service in the ledger made it: nobody knows whose it is")
+        words = "no Express service in the ledger made it: nobody knows whose it is"
+        resource = self._graph.resources[arn]
+        if is_managed(resource):
+            words += f"; ECS made it, by its tag {MANAGED}"
+        if made_for := resource.facts.get("made_for"):
+            words += f", and {short(made_for)}, by its description"
+        return Standing(Say.NOBODY, words)
 
     def _living_namesakes(self, arn: str) -> Sequence[Claim]:
         """Claims on an earlier or later resource of the ARN count as claims on this one unless their owner is dead."""

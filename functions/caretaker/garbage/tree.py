@@ -19,6 +19,9 @@ MOST = 200
 
 
 GONE = "gone"
+# What an event tells of a service that nobody could ask about, and what is never taken off the ledger.
+_TOLD = frozenset({Kind.TASK_DEFINITION, Kind.ROLE, Kind.REPOSITORY, Kind.CLUSTER, Kind.LOG_GROUP})
+_UNRECORDED = "the ledger knows of nothing else that ECS made for it: it is gone, or was never recorded"
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,10 @@ def services(graph: Graph, verdicts: Mapping[str, Verdict]) -> tuple[ServiceTree
             continue
         of[claim.owner].append(Line(1, f"{shared}{name}: {verdict.word}: {verdict.reason}", arn, verdict.word))
     known = graph.observation.owners
+    recorded = {claim.owner for claim in graph.observation.claims if claim.kind not in _TOLD}
+    for owner, it in known.items():
+        if owner not in recorded and it.life is Life.DEAD:
+            of[owner].append(Line(1, _UNRECORDED))
     found = [
         ServiceTree(known.get(owner, Owner(owner, Life.UNKNOWN)), tuple(of.get(owner, ())))
         for owner in sorted({*known, *of})

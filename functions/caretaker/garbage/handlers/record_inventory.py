@@ -52,7 +52,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     now = clock.entered(event) if change.kind == "asked" else clock.event_time(event)
     if not _ours(change, settings):
         return {"recorded": ""}
-    recorded = inventories.record(Ledger(store), change.service, now, deaths=change.kind == "asked")
+    deaths = change.kind == "asked"
+    recorded = inventories.record(Ledger(store), change.service, now, deaths=deaths, answer=change.answer)
     logging.logger().info(f"{name_of(change.service)}: {recorded.words}", extra={"trigger": change.text})
     _tell(settings, store, change, recorded)
     if not recorded.whole:
