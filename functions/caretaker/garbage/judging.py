@@ -103,14 +103,16 @@ def told(desk: Desk, judgement: Judgement, waiting: Mapping[str, str], targets: 
     priced = [
         e for arn, e in verdicts.items() if arn in chosen or (e.word is not Word.GARBAGE and dead & set(e.owners))
     ]
+    remaining = modes.remaining(verdicts, seen, stays)
     nobodys = [
         f"{each.resource.kind} {each.resource.name}: {each.reason}" for each in unowned(judgement.graph, verdicts)
     ]
     return {
         "counts": modes.counts(verdicts),
-        "remains": tuple(listed([*modes.remaining(verdicts, seen, stays), *nobodys], MAX_KEPT)),
+        # The first line becomes the reason of a sweep: what stays although it should go.
+        "remains": tuple(listed([*remaining, *nobodys] if held else [*nobodys, *remaining], MAX_KEPT)),
         "savings": tuple(listed(savings.told(savings.monthly(priced)))),
-        "notes": {**desk.sweep.notes, "held": held, "capped": capped},
+        "notes": {**desk.sweep.notes, "held": held + len(nobodys), "capped": capped},
     }
 
 

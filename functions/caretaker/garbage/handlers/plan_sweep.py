@@ -12,6 +12,7 @@ from caretaker.garbage.plan import Plan, plan
 from caretaker.garbage.proof import prove
 from caretaker.garbage.report import MAX_KEPT, act_line, listed
 from caretaker.garbage.sweep import Act
+from caretaker.garbage.unowned import unowned
 from caretaker.garbage.verdict import Judgement
 from caretaker.runtime import logging
 from caretaker.runtime.policy import GarbagePolicy, SweepMode
@@ -83,6 +84,7 @@ def _own(judged: Judgement, policies: Policies) -> list[GarbagePolicy]:
 
 def _nothing(desk: Desk, judged: Judgement, waiting: Mapping[str, str]) -> dict[str, Any]:
     held = modes.holding(judged.verdicts, judged.graph.observation, waiting)
+    held += len(unowned(judged.graph, judged.verdicts))
     over = any(act.status in ("done", "gone") for act in desk.records.acts(desk.sweep.id))
     if held:
         reason = f"nothing can be deleted now, and {held} things stay: {_first(desk)}"
