@@ -19,6 +19,8 @@ from caretaker.aws import clients
 from caretaker.aws.errors import AwsFailure
 from caretaker.garbage import calls
 from caretaker.garbage.handlers import patrol, record_inventory
+from caretaker.garbage.handlers.record_inventory import InventoryIncomplete
+from caretaker.garbage.ledger import LedgerBusy
 from caretaker.runtime.table import table
 
 from tests.garbage_reads.reads_stage import CLUSTER, EVERYTHING, OPERATOR, PRIVATE, PUBLIC, ROLE, Stage
@@ -31,6 +33,7 @@ from twin.kernel.clock import iso
 from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.gateway import ApiFault
 from twin.kernel.parameters import Parameters
+from twin.rehearsal.garbage_made import made
 from twin.rehearsal.garbage_truth import Truth
 
 NAMES = ("web", "web-api", "web-2", "api", "shop")
@@ -42,6 +45,8 @@ PATROLS = 3
 HEARD = ("AWS API Call via CloudTrail", "ECS Deployment State Change")
 LOST = 0.15
 """The part of the events that never come."""
+LAMBDA_TRIES = 3
+"""An asynchronous invocation that fails is tried twice more, then dropped."""
 POLICY = {"garbage": {"mode": "act", "grace": 900, "apart": 600}}
 READS = (
     ("ecs", "DescribeServiceRevisions"),
@@ -80,17 +85,21 @@ class Case:
     Attributes:
         said: what was drawn, in order, for whoever looks into a failure.
         taken: what Caretaker took away.
-        left: ARNs of what is garbage at the end, in truth.
+        left: ARNs of what is garbage at the end, in truth, and could have been known.
+        unheard: ARNs of what is garbage too, but nobody could know whose it was.
         outputs: of the sweeps.
-        lost: ARNs of services of which an event never came.
+        lost: ARNs of services of which an event never came, or came to nothing each time that Lambda tried.
+        told: ARNs of what ECS had made for a service when an event's inventory of it was recorded to the end.
     """
 
     seed: int
     said: list[str] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     @property
     def wrong(self) -> list[str]:
@@ -101,7 +110,14 @@ class Case:
     def __str__(self) -> str:
         outcomes = [f"{name}: {out and (out['outcome'], out['reason'])}" for name, out in self.outputs.items()]
         return "\n".join(
-            [f"seed {self.seed}", *self.said, *outcomes, *self.wrong, *(f"left: {arn}" for arn in self.left)]
+            [
+                f"seed {self.seed}",
+                *self.said,
+                *outcomes,
+                *self.wrong,
+                *(f"left: {arn}" for arn in self.left),
+                *(f"left, and unheard of: {arn}" for arn in self.unheard),
+            ]
         )
 
 
@@ -197,23 +213,35 @@ class Fleet(Stage):
 
         def heard(event: Any) -> Any:
             if event.get("detail-type") in HEARD:
-                if self.dice.random() < LOST:
-                    self.case.lost.add(str(calls.read(event) and calls.read(event).service))  # type: ignore[union-attr]
-                else:
-                    self.kernel.scheduler.spawn(lambda: self._tell(event), name="record inventory")
+                lost, change = self.dice.random() < LOST, calls.read(event)
+                if change is not None and lost:
+                    self.case.lost.add(change.service)
+                elif change is not None:
+                    self.kernel.scheduler.spawn(lambda: self._tell(event, change.service), name="record inventory")
             return put(event)
 
         self.bus.put = heard  # type: ignore[method-assign]
 
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        for _ in range(3):
+    def _tell(self, event: Mapping[str, Any], service: str) -> None:
+        """As Lambda does asynchronously. Anything but what the function says that it may fail with ends the test."""
+        for _ in range(LAMBDA_TRIES):
+            before = self._made(service)
             try:
                 record_inventory.handler(json.loads(json.dumps(event)), Context())
-            except Exception as error:  # noqa: BLE001 - Lambda tries it again, twice
+            except (AwsFailure, InventoryIncomplete, LedgerBusy) as error:
                 self.say(f"the inventory failed: {error}")
                 self.kernel.scheduler.sleep(60)
             else:
+                self.case.told |= before & self._made(service)
                 return
+        self.case.lost.add(service)
+
+    def _made(self, service: str) -> set[str]:
+        """What ECS has made for a service that lives: its inventory has to name all of it."""
+        living = self.ecs.store.services.get(service)
+        if living is None or living.express is None or living.status != "ACTIVE":
+            return set()
+        return {str(one.arn) for _, one in made(living)}
 
     def _about_to(self, truth: Truth, call: Call) -> None:
         if call.caller == CARETAKER and truth.deletes(call):
@@ -224,11 +252,11 @@ class Fleet(Stage):
             truth.remember()
 
     def unheard(self, arn: str) -> bool:
-        """Whether nobody could know whose a resource was: the event that tells of it was lost, and its service died
-        before the patrol came."""
+        """Whether nobody could know whose a resource was: the event that tells of it was lost, no inventory was
+        recorded after it was made, and its service died before the patrol came."""
         makers = {service.arn for service, _ in self.truth.makers(arn)}
         known = {claim.resource.arn for vpc in self.ledger.vpcs() for claim in self.ledger.claims(vpc)}
-        return arn not in known and bool(makers & self.case.lost)
+        return arn not in known | self.case.told and bool(makers & self.case.lost)
 
     def patrol(self) -> bool:
         """The schedule comes; what fails comes again. False if it found nothing to sweep."""
@@ -394,7 +422,9 @@ def run(seed: int, patch: pytest.MonkeyPatch, enough: Callable[[Case], bool] = l
             if enough(case) or not fleet.within(fleet.patrol):
                 break
             _until_quiet(fleet, 1.5 * HOUR)
-        case.left = [arn for arn in fleet.truth.garbage() if not fleet.unheard(arn)]
+        garbage = fleet.truth.garbage()
+        case.unheard = [arn for arn in garbage if fleet.unheard(arn)]
+        case.left = [arn for arn in garbage if arn not in case.unheard]
         case.outputs = fleet.machine.outputs
     return case
 
