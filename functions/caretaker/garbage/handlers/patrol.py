@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +10,12 @@ from caretaker.aws.errors import AwsFailure
 from caretaker.garbage import dues, inventories, requests
 from caretaker.garbage.desk import policies_of
 from caretaker.garbage.inventory import Entry
-from caretaker.garbage.ledger import Ledger, LedgerBusy
+from caretaker.garbage.ledger import UNPLACED, Ledger, LedgerBusy
 from caretaker.garbage.model import Kind, Life
 from caretaker.garbage.record import Records
 from caretaker.garbage.requests import Wish
 from caretaker.runtime import clock, logging
+from caretaker.runtime.clock import iso
 from caretaker.runtime.policy import GarbagePolicy
 from caretaker.runtime.settings import Settings
 from caretaker.runtime.table import table
@@ -25,6 +27,10 @@ _OPTIONAL = {
 }
 
 
+# Milliseconds that are left for asking for sweeps.
+_FOR_SWEEPS = 180_000
+
+
 class NotAllPatrolled(Exception):
     """Some services or VPCs could not be looked at; Lambda runs the function again. `str()` names them."""
 
@@ -32,14 +38,17 @@ class NotAllPatrolled(Exception):
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Record the inventories of all Express services, then begin a sweep for every VPC where something may be left.
 
+    A run that has no time left asks for the sweeps all the same; Lambda runs the function again, and that run, as the
+    next day's, goes on with the services that were looked at the longest ago.
+
     Raises:
-        AwsFailure: not even the services could be listed.
+        AwsFailure: of the table or policy.
         NotAllPatrolled: says what could not be looked at, and why.
     """
     settings = Settings.from_env()
     logging.bind()
     patrol = Patrol(settings, Records(table(settings.table_name)), clock.event_time(event))
-    patrol.record()
+    patrol.record(lambda: context.get_remaining_time_in_millis() > _FOR_SWEEPS)
     begun = patrol.begin()
     if patrol.failed:
         raise NotAllPatrolled("; ".join(patrol.failed))
@@ -60,20 +69,43 @@ class Patrol:
         self.now = now
         self.failed: list[str] = []
 
-    def record(self) -> None:
-        """Every service that ECS lists, and every one of the ledger that is not known to be gone."""
-        known = {entry.owner.arn for entry in self._entries() if entry.life is not Life.DEAD}
-        for arn in sorted(known | set(inventories.services())):
-            try:
-                # The schedule's time may be hours ago: when a service died, the sweep finds out.
-                words = inventories.record(self.ledger, arn, self.now, thorough=False, deaths=False).words
-            except (AwsFailure, LedgerBusy) as error:
-                self.failed.append(f"{arn}: {error}")
-            else:
-                logging.logger().debug(f"{arn}: {words}")
+    def record(self, has_time: Callable[[], bool]) -> None:
+        """Every service that ECS lists, and every one of the ledger that is not known to be gone: those first that
+        nobody has looked at for the longest time. What was looked at since the patrol was due is not looked at again.
+        """
+        due = self._due()
+        for place, arn in enumerate(due):
+            if not has_time():
+                self.failed.append(f"no time was left for {len(due) - place} services: the next run goes on with them")
+                return
+            self._record(arn)
+
+    def _record(self, arn: str) -> None:
+        try:
+            # The schedule's time may be hours ago: when a service died, the sweep finds out.
+            words = inventories.record(self.ledger, arn, self.now, thorough=False, deaths=False).words
+        except (AwsFailure, LedgerBusy) as error:
+            self.failed.append(f"{arn}: {error}")
+        else:
+            logging.logger().debug(f"{arn}: {words}")
+
+    def _due(self) -> list[str]:
+        told = dict.fromkeys(self._listed(), "")
+        for entry in self._entries():
+            if entry.life is not Life.DEAD:
+                told[entry.owner.arn] = max(told.get(entry.owner.arn, ""), entry.at)
+        return sorted((arn for arn, at in told.items() if at < iso(self.now)), key=lambda arn: (told[arn], arn))
+
+    def _listed(self) -> list[str]:
+        try:
+            return inventories.services()
+        except AwsFailure as error:
+            self.failed.append(f"the services could not be listed: {error}")
+            return []
 
     def _entries(self) -> list[Entry]:
-        found = {entry.owner: entry for vpc in self.ledger.vpcs() for entry in self.ledger.entries(vpc)}
+        places = [*self.ledger.vpcs(), UNPLACED]
+        found = {entry.owner: entry for place in places for entry in self.ledger.entries(place)}
         return [found[owner] for owner in sorted(found)]
 
     def begin(self) -> dict[str, str]:
