@@ -15,6 +15,7 @@ from caretaker.runtime.journal import Trigger
 from caretaker.runtime.table import Table
 from native_stage import FUNCTION, Release
 
+from tests.deployed import SETTINGS, TABLE
 from twin.ecs import HookFault
 from twin.ecs.deployment import Deployment
 from twin.ecs.native.settings import HOOK_STAGES
@@ -24,19 +25,14 @@ from twin.kernel.gateway import ApiFault, Death
 
 CODE = Path(__file__).resolve().parents[2] / "functions"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:bake:live"
-TABLE = "table"
 PRE, SHIFT, POST = "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"
 INSTALLED = (PRE, POST)
 EVERY = HOOK_STAGES[1:]
 PATIENT = {"mode": "act", "gate_limit": 86_400}
 ENVIRONMENT = {
-    "TABLE_NAME": TABLE,
-    "POLICY_PATH": "/caretaker/policy",
-    "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
+    **SETTINGS,
     "BAKE_RELEASE_ARN": MACHINE,
     "PATIENCE": "short",
-    "POWERTOOLS_SERVICE_NAME": "caretaker",
-    "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
 }
 
 
@@ -70,19 +66,8 @@ class Gated(Release):
         self.functions.add(spec)
 
     def table(self) -> None:
-        keys = [("pk", "HASH"), ("sk", "RANGE")]
-        self.gateway.call(
-            "dynamodb",
-            "CreateTable",
-            {
-                "TableName": TABLE,
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-            },
-            WORLD,
-        )
-        self.records = Records(Table(TABLE, self.gateway.client("dynamodb", WORLD)))
+        self.gateway.call("dynamodb", "CreateTable", TABLE, WORLD)
+        self.records = Records(Table(TABLE["TableName"], self.gateway.client("dynamodb", WORLD)))
 
     def opened(self, green: Deployment, **fields: Any) -> str:
         """Open the release of a deployment, as the machine does when it was started."""

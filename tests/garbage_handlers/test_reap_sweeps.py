@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
-from caretaker.aws import clients, sns, stepfunctions
+from caretaker.aws import sns, stepfunctions
 from caretaker.garbage.handlers import reap_sweeps
 from caretaker.garbage.record import PATIENCE, Records
 from caretaker.garbage.sweep import Sweep, sweep_id
@@ -19,19 +19,9 @@ from caretaker.runtime.table import table
 from moto import mock_aws
 from sweep_cases import NOW, VPC, after, sweep
 
+from tests.deployed import NOBODY, TABLE, environment
+
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:sweep:live"
-SETTINGS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "TABLE_NAME": "caretaker",
-    "POLICY_PATH": "/caretaker/policy",
-    "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
-    "SWEEP_EXPRESS_ARN": MACHINE,
-    "POWERTOOLS_SERVICE_NAME": "caretaker",
-    "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
-}
 
 
 @dataclass
@@ -81,24 +71,13 @@ class Yard:
 
 @pytest.fixture
 def yard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    clients.forget()
-    table.cache_clear()
-    with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="caretaker",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+    with environment(monkeypatch, **NOBODY, SWEEP_EXPRESS_ARN=MACHINE), mock_aws():
+        boto3.client("dynamodb").create_table(**TABLE)
         made = Yard(Records(table("caretaker")))
         monkeypatch.setattr(stepfunctions, "start", made.start)
         monkeypatch.setattr(stepfunctions, "describe", made.describe)
         monkeypatch.setattr(sns, "publish", lambda topic, subject, text: made.told.append(subject))
         yield made
-    clients.forget()
-    table.cache_clear()
 
 
 def test_a_sweep_that_was_cut_short_is_gone_on_with_once(yard: Yard) -> None:

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
-from caretaker.aws import clients
 from caretaker.garbage import inventories, observe
 from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.model import Observation, Read, Reference
 from caretaker.runtime.table import Table, table
 
+from tests.deployed import TABLE, credentials, environment
 from twin.ecs import Ecs, EcsOptions
-from twin.ecs.express.options import ExpressOptions
+from twin.ecs.express.options import EVERYTHING, ExpressOptions
 from twin.kernel.alarms import Alarms
 from twin.kernel.api import WORLD, Caller
 from twin.kernel.bus import EventBus
@@ -37,18 +37,8 @@ PRIVATE = ("subnet-a", "subnet-b")
 CARETAKER = Caller("function", "Caretaker")
 OPERATOR = Caller("operator", "olga")
 CLUSTER = "shop"
-EVERYTHING = (
-    "rule",
-    "target_groups",
-    "listener_certificate",
-    "certificate",
-    "alarm",
-    "scaling",
-    "security_group_rules",
-    "security_group",
-    "load_balancer",
-    "load_balancer_security_group",
-)
+LEAVING = ExpressOptions(load_balancer=15.0, leaves=EVERYTHING)
+"""Deleted services leave behind all that Express Mode made for them."""
 
 
 class Nobody:
@@ -144,7 +134,7 @@ class Stage:
 
     @property
     def store(self) -> Table:
-        return table("caretaker")
+        return table(TABLE["TableName"])
 
     @property
     def ledger(self) -> Ledger:
@@ -215,33 +205,13 @@ def statuses(observation: Observation, operation: str) -> dict[str, Read]:
 
 
 @contextmanager
-def staged(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> Iterator[Stage]:
-    """The stage, with the table, as the AWS that Caretaker's clients talk to."""
-    key, secret = stage.gateway.credentials(CARETAKER)
-    settings = {
-        "AWS_ACCESS_KEY_ID": key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "TABLE_NAME": "caretaker",
-    }
-    forget()
-    with stage.gateway.intercepted():
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        stage.call(
-            "dynamodb",
-            "CreateTable",
-            TableName="caretaker",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+def staged(monkeypatch: pytest.MonkeyPatch, stage: Stage, caller: Caller = CARETAKER, **more: str) -> Iterator[Stage]:
+    """The stage, with the table, as the AWS that Caretaker's clients talk to.
+
+    Args:
+        caller: whose calls those of the clients are.
+        more: settings beside those that all functions have.
+    """
+    with environment(monkeypatch, **credentials(stage.gateway, caller), **more), stage.gateway.intercepted():
+        stage.call("dynamodb", "CreateTable", **TABLE)
         yield stage
-    forget()
-
-
-def forget() -> None:
-    """As fresh as a cold start."""
-    clients.forget()
-    table.cache_clear()

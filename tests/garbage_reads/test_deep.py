@@ -11,16 +11,14 @@ from caretaker.garbage import conclude
 from caretaker.garbage.looks import LOOKS
 from caretaker.garbage.model import Kind, Observation, Read, Reference
 from caretaker.garbage.sheet import Sheet, Task
-from reads_stage import CLUSTER, EVERYTHING, OPERATOR, ROLE, Stage, into, staged, statuses
-
-from twin.ecs.express.options import ExpressOptions
+from reads_stage import CLUSTER, LEAVING, OPERATOR, ROLE, Stage, into, staged, statuses
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """`web` is gone; its log group, its task definition and its cluster are there, and others use them."""
     with pytest.MonkeyPatch.context() as patch:
-        stage = Stage(ExpressOptions(load_balancer=15.0, leaves=EVERYTHING))
+        stage = Stage(LEAVING)
         with staged(patch, stage):
             stage.up("web")
             stage.record("web")

@@ -18,9 +18,9 @@ from caretaker.garbage.standing import Keep
 from caretaker.garbage.unowned import unowned
 from caretaker.garbage.verdict import Judgement
 from caretaker.runtime.clock import iso
-from reads_stage import EVERYTHING, OPERATOR, PUBLIC, Stage, staged, statuses
+from reads_stage import LEAVING, OPERATOR, PUBLIC, Stage, staged, statuses
 
-from twin.ecs.express.options import ExpressOptions, RoleFault
+from twin.ecs.express.options import RoleFault
 from twin.kernel.api import Call
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
@@ -42,7 +42,7 @@ SHARED = {Kind.LOAD_BALANCER: 1, Kind.LISTENER: 1, Kind.SECURITY_GROUP: 1, Kind.
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with staged(monkeypatch, Stage(ExpressOptions(load_balancer=15.0, leaves=EVERYTHING))) as found:
+    with staged(monkeypatch, Stage(LEAVING)) as found:
         yield found.up("web")
 
 

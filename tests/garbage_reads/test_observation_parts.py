@@ -13,15 +13,13 @@ from caretaker.garbage import blobs, observe, plain
 from caretaker.garbage.blobs import BlobBroken
 from caretaker.garbage.model import Observation
 from caretaker.garbage.observe import ObservationMissing, ObservationOpen
-from reads_stage import EVERYTHING, Stage, staged
-
-from twin.ecs.express.options import ExpressOptions
+from reads_stage import LEAVING, Stage, staged
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
-        stage = Stage(ExpressOptions(load_balancer=15.0, leaves=EVERYTHING))
+        stage = Stage(LEAVING)
         with staged(patch, stage):
             stage.up("web", "web-api")
             stage.record("web", "web-api")

@@ -13,9 +13,8 @@ from caretaker.garbage import observe
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS
 from caretaker.garbage.model import Kind, Life, Observation, Read
-from reads_stage import EVERYTHING, ROLE, Stage, staged, statuses
+from reads_stage import LEAVING, ROLE, Stage, staged, statuses
 
-from twin.ecs.express.options import ExpressOptions
 from twin.kernel.api import Call
 
 MUTABLE = cast(dict[str, Look], LOOKS)
@@ -26,7 +25,7 @@ OPERATIONS = {look.listing.operation: look.listing for look in LOOKS.values()}
 def stage() -> Iterator[Stage]:
     """`web` is dead and has left everything, `web-api` lives."""
     with pytest.MonkeyPatch.context() as patch:
-        stage = Stage(ExpressOptions(load_balancer=15.0, leaves=EVERYTHING))
+        stage = Stage(LEAVING)
         with staged(patch, stage):
             scheduled(stage)
             stage.up("web", "web-api")

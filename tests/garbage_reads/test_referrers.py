@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from caretaker.garbage.model import Kind, Observation, Reference
-from reads_stage import CLUSTER, EVERYTHING, OPERATOR, PRIVATE, PUBLIC, ROLE, Stage, into, staged
-
-from twin.ecs.express.options import ExpressOptions
+from reads_stage import CLUSTER, LEAVING, OPERATOR, PRIVATE, PUBLIC, ROLE, Stage, into, staged
 
 Find = Callable[[Observation], list[Reference]]
 
@@ -17,7 +15,7 @@ Find = Callable[[Observation], list[Reference]]
 def stage() -> Iterator[Stage]:
     """`web` and `web-api` live; everything is read as of a service that may be dead."""
     with pytest.MonkeyPatch.context() as patch:
-        stage = Stage(ExpressOptions(load_balancer=15.0, leaves=EVERYTHING))
+        stage = Stage(LEAVING)
         with staged(patch, stage):
             route(stage)
             stage.up("web", "web-api")

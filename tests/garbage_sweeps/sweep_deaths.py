@@ -7,67 +7,32 @@ Functions: a death is an invocation that failed, which the text's own Retry and 
 from __future__ import annotations
 
 import json
-import os
-import pickle
-import tempfile
-import traceback
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 from caretaker.garbage.check import check
 from caretaker.garbage.handlers import patrol, record_inventory
 from caretaker.garbage.record import Records
 
-from tests.garbage_reads.reads_stage import Stage, forget
+from tests.forks import Forks
+from tests.garbage_reads.reads_stage import Stage, staged
 from tests.garbage_sweeps.sweep_machine import ARN, Context, SweepMachine
-from twin.ecs.express.options import ExpressOptions, Kind
+from tests.points import Choice, Point, watch
+from twin.ecs.express.options import EVERYTHING, OWN, ExpressOptions
 from twin.kernel.api import Call, Caller
 from twin.kernel.clock import iso
 from twin.kernel.dynamodb.api import DynamoDb
-from twin.kernel.gateway import Death, FunctionDied
+from twin.kernel.gateway import FunctionDied
 from twin.kernel.parameters import Parameters
 from twin.rehearsal.garbage_truth import Truth
 
 CARETAKER = Caller("function", "GarbageSweep")
 HOUR = 3600.0
-JOBS = 2
 POLICY = {"garbage": {"mode": "act", "grace": 300, "apart": 300}}
 LAMBDA_TRIES = 3
 """An asynchronous invocation that fails is tried twice more."""
-OWN: tuple[Kind, ...] = (
-    "rule",
-    "target_groups",
-    "listener_certificate",
-    "certificate",
-    "alarm",
-    "scaling",
-    "security_group_rules",
-    "security_group",
-)
-SHARED: tuple[Kind, ...] = ("load_balancer", "load_balancer_security_group")
-
-
-@dataclass(frozen=True)
-class Point:
-    """A call of Caretaker's: the nth of its operation since the service was deleted."""
-
-    service: str
-    operation: str
-    nth: int
-    when: Literal["before", "after"]
-
-    @property
-    def changes(self) -> bool:
-        return not self.operation.startswith(("Describe", "List", "Get", "Query", "BatchGet"))
-
-    def __str__(self) -> str:
-        return f"{self.when} {self.service}:{self.operation} {self.nth}"
 
 
 @dataclass(frozen=True)
@@ -90,27 +55,6 @@ class Ended:
         return f"dies {self.label}: {', '.join(self.outcomes)}: {'; '.join(self.broken) or 'all held'}"
 
 
-@dataclass
-class Watch(Death):
-    """Sees every call; strikes where `strike` says so."""
-
-    function: str = "*"
-    service: str = "*"
-    operation: str = "*"
-    when: Literal["before", "after"] = "before"
-    strike: Callable[[Point], bool] = field(default=lambda point: False, compare=False)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter, compare=False)
-
-    def concerns(self, caller: Caller, service: str, operation: str) -> bool:
-        if caller != CARETAKER:
-            return False
-        self.counts[service, operation] += 1
-        dies = self.strike(Point(service, operation, self.counts[service, operation], self.when))
-        if dies:
-            self.nth = self.seen + 1
-        return dies
-
-
 class Small(Stage):
     """`web` and its sharers; `web` is deleted, and ECS leaves behind all that was its own.
 
@@ -119,7 +63,7 @@ class Small(Stage):
     """
 
     def __init__(self, *sharers: str) -> None:
-        leaves = OWN if sharers else (*OWN, *SHARED)
+        leaves = OWN if sharers else EVERYTHING
         super().__init__(ExpressOptions(load_balancer=15.0, step=2.0, leaves=leaves, default_certificate="left"))
         self.gateway.register(DynamoDb(self.kernel))
         Parameters(self.kernel, self.gateway)
@@ -202,95 +146,22 @@ class Small(Stage):
 class Series:
     """Plays a stage once, and once more from each chosen point on, in a process of its own."""
 
-    def __init__(self, choose: Callable[[Point], bool], *sharers: str) -> None:
+    def __init__(self, choose: Choice, *sharers: str) -> None:
         self.choose, self.sharers = choose, sharers
-        self.label = ""
-        self.child = False
-        self.results: list[Ended] = []
-        self._children: dict[int, tuple[str, Path]] = {}
+        self._forks: Forks[Ended] = Forks(lambda label, why: Ended(label, broken=(why,)))
 
     def explore(self, patch: pytest.MonkeyPatch) -> list[Ended]:
         """The plain run's end, then those of all forks."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._folder = folder
-            stage = Small(*self.sharers)
-            try:
-                with _staged(patch, stage):
-                    stage.play(lambda: self._arm(stage))
-                    plain = stage.judge(self.label)
-            except BaseException:
-                if self.child:
-                    self._leave(Ended(self.label, broken=(traceback.format_exc(),)))
-                raise
-            if self.child:
-                self._leave(plain)
-            while self._children:
-                self._reap()
-        return [plain, *self.results]
+        plain, others = self._forks.explore(lambda: self._play(patch))
+        return [plain, *others]
 
-    def _arm(self, stage: Small) -> None:
-        for when in ("before", "after"):
-            stage.gateway.deaths.append(Watch(when=cast(Any, when), strike=self._strike))
+    def _play(self, patch: pytest.MonkeyPatch) -> Ended:
+        stage = Small(*self.sharers)
+        with staged(patch, stage, CARETAKER, SWEEP_EXPRESS_ARN=ARN):
+            policy = {"Name": "/caretaker/policy/defaults", "Value": json.dumps(POLICY), "Type": "String"}
+            stage.call("ssm", "PutParameter", **policy)
+            stage.play(lambda: watch(stage.gateway.deaths, self._strike))
+            return stage.judge(self._forks.label)
 
     def _strike(self, point: Point) -> bool:
-        if self.child or not self.choose(point):
-            return False
-        while len(self._children) >= JOBS:
-            self._reap()
-        path = Path(self._folder) / f"{len(self.results) + len(self._children)}"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: of processes with threads; ours only run on
-            child = os.fork()
-        if child:
-            self._children[child] = (str(point), path)
-            return False
-        self.child, self.label, self._out = True, str(point), path
-        return True
-
-    def _leave(self, ended: Ended) -> None:
-        try:
-            self._out.write_bytes(pickle.dumps(ended))
-        finally:
-            os._exit(0)
-
-    def _reap(self) -> None:
-        child, _ = os.wait()
-        label, path = self._children.pop(child)
-        if path.exists():
-            self.results.append(pickle.loads(path.read_bytes()))
-            path.unlink()
-        else:
-            self.results.append(Ended(label, broken=("the process ended without a result",)))
-
-
-@contextmanager
-def _staged(patch: pytest.MonkeyPatch, stage: Small) -> Iterator[None]:
-    key, secret = stage.gateway.credentials(CARETAKER)
-    settings = {
-        "AWS_ACCESS_KEY_ID": key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "TABLE_NAME": "caretaker",
-        "POLICY_PATH": "/caretaker/policy",
-        "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:caretaker",
-        "SWEEP_EXPRESS_ARN": ARN,
-        "POWERTOOLS_SERVICE_NAME": "caretaker",
-        "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
-    }
-    forget()
-    with stage.gateway.intercepted():
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        stage.call(
-            "dynamodb",
-            "CreateTable",
-            TableName="caretaker",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
-        policy = {"Name": "/caretaker/policy/defaults", "Value": json.dumps(POLICY), "Type": "String"}
-        stage.call("ssm", "PutParameter", **policy)
-        yield
-    forget()
+        return point.function == CARETAKER.name and self.choose(point) and self._forks.fork(str(point))

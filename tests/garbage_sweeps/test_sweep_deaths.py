@@ -6,20 +6,19 @@ Step Functions (executions that are stopped or time out, the reaper) is in tests
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.garbage_sweeps.sweep_deaths import Point, Series
+from tests.garbage_sweeps.sweep_deaths import Series
+from tests.points import Choice
 
 TELLING = {
-    "before elbv2:DeleteRule 1",
-    "after elbv2:DeleteRule 1",
-    "after dynamodb:TransactWriteItems 3",
+    "GarbageSweep before elbv2:DeleteRule 1",
+    "GarbageSweep after elbv2:DeleteRule 1",
+    "GarbageSweep after dynamodb:TransactWriteItems 3",
 }
 
 
-def held(patch: pytest.MonkeyPatch, choose: Callable[[Point], bool], *sharers: str) -> int:
+def held(patch: pytest.MonkeyPatch, choose: Choice, *sharers: str) -> int:
     """How many moments were tried; in none of them anything broke, and one sweep swept all."""
     plain, *others = Series(choose, *sharers).explore(patch)
     print(f"{len(others)} moments")

@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
-from caretaker.aws import clients, ecs, stepfunctions
+from caretaker.aws import ecs, stepfunctions
 from caretaker.aws.errors import AwsFailure, TokenGone
 from caretaker.aws.paging import Found
 from caretaker.inbound.handlers import intake
@@ -20,6 +20,8 @@ from caretaker.runtime import claims, journal
 from caretaker.runtime.claims import Claim
 from caretaker.runtime.table import Table, table
 from moto import mock_aws
+
+from tests.deployed import NOBODY, TABLE, environment
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 REGION = "us-east-1"
@@ -130,28 +132,8 @@ class Stage:
 
 @contextmanager
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "TABLE_NAME": "caretaker",
-        "POLICY_PATH": "/caretaker/policy",
-        "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
-        "REPLACE_HOST_ARN": MACHINE,
-        "POWERTOOLS_SERVICE_NAME": "caretaker",
-        "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
-    }.items():
-        monkeypatch.setenv(name, value)
-    clients.forget()
-    table.cache_clear()
-    with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="caretaker",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+    with environment(monkeypatch, **NOBODY, REPLACE_HOST_ARN=MACHINE), mock_aws():
+        boto3.client("dynamodb").create_table(**TABLE)
         machine = Machine()
         made = Stage(table("caretaker"), machine, {CLUSTER: [H1, H2, H3, H4]})
         monkeypatch.setattr(ecs, "list_clusters", made.list_clusters)
@@ -159,5 +141,3 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         monkeypatch.setattr(stepfunctions, "start", machine.start)
         monkeypatch.setattr(stepfunctions, "wake", machine.wake)
         yield made
-    clients.forget()
-    table.cache_clear()

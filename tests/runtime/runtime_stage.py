@@ -10,13 +10,13 @@ from typing import Any
 
 import boto3
 import pytest
-from caretaker.aws import clients
 from caretaker.runtime import logging
 from caretaker.runtime.journal import Trigger
 from caretaker.runtime.table import Table, table
 from moto import mock_aws
 
-NAME = "caretaker"
+from tests.deployed import NOBODY, TABLE, environment
+
 REGION = "us-east-1"
 NOW = datetime(2026, 10, 5, 10, 0, tzinfo=UTC)
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/shop"
@@ -28,10 +28,8 @@ def after(**delta: float) -> datetime:
     return NOW + timedelta(**delta)
 
 
-def forget() -> None:
-    """Make this process as fresh as a cold start: no clients, and a logger that writes to the present stdout."""
-    clients.forget()
-    table.cache_clear()
+def forget_logger() -> None:
+    """Its successor writes to the present stdout."""
     logging.logger.cache_clear()
     known = std_logging.getLogger("caretaker")
     known.handlers.clear()
@@ -42,25 +40,11 @@ def forget() -> None:
 @contextmanager
 def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     """The table as the template makes it, in moto."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "POWERTOOLS_SERVICE_NAME": "caretaker",
-        "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
-    }.items():
-        monkeypatch.setenv(name, value)
-    forget()
-    with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName=NAME,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
-        yield table(NAME)
-    forget()
+    forget_logger()
+    with environment(monkeypatch, **NOBODY), mock_aws():
+        boto3.client("dynamodb").create_table(**TABLE)
+        yield table(TABLE["TableName"])
+    forget_logger()
 
 
 class DiedError(BaseException):

@@ -6,11 +6,12 @@ There are as few looks as a verdict takes: each is some twenty calls, and each c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from crash_stage import Ended, Stage, Strike, items
-from strikes import Choice, Point, deaths, last_calls
+from crash_stage import Ended, Stage, items
+from strikes import Series
+
+from tests.points import Point
 
 BAD = {"errors_5xx": 0.5}
 WAYS = ("watch", "gate", "drive")
@@ -149,25 +150,4 @@ def acts(point: Point) -> bool:
     return releases(point) and point.changes and point.service in ("ecs", "elbv2")
 
 
-def explored(document: dict[str, Any], *strikes: Strike, template: Path | None = None) -> list[Ended]:
-    """The plain run's end and that of each fork, whatever is broken."""
-    results = Bakes(document, *strikes, after=QUIET_AFTER, template=template).explore()
-    print(f"{len(results) - 1} moments")
-    return results
-
-
-def held(document: dict[str, Any], *strikes: Strike, template: Path | None = None) -> list[Ended]:
-    """The same, where nothing may be broken."""
-    results = explored(document, *strikes, template=template)
-    assert [str(each) for each in results if each.broken] == []
-    return results
-
-
-def every_moment(document: dict[str, Any], choose: Choice, template: Path | None = None) -> Strike:
-    """Die once, just before and just after each chosen call.
-
-    What a function that dies just after a call leaves behind is what it leaves just before its next call. So the moment
-    after a call is only tried where it is the last one of its invocation.
-    """
-    last = last_calls(Bakes(document, after=QUIET_AFTER, template=template))
-    return deaths(lambda point: choose(point) and (point.when == "before" or point in last))
+BAKES = Series(Bakes, QUIET_AFTER)

@@ -1,25 +1,16 @@
-"""One run of a world, and everything that can go wrong in it: at each moment of interest the process forks.
-
-The parent runs the world plainly. Whenever a strike wants to see what happens if, say, a function dies at the call that
-it is about to make, a child process is forked there and then: in the child the disaster takes place and the world runs
-to its end, in the parent nothing happened. So each try costs no more than the rest of the run.
-"""
+"""One run of a world, and everything that can go wrong in it: at each moment of interest it forks (tests/forks.py)."""
 
 from __future__ import annotations
 
 import copy
-import os
-import pickle
 import shutil
-import tempfile
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.forks import Forks
 from twin.kernel.api import WORLD, Call
 from twin.kernel.kernel import Entry
 from twin.rehearsal.events import from_world
@@ -32,7 +23,6 @@ from twin.world import PROJECT, World
 HERE = Path(__file__).resolve().parent
 OLD = "i-0a1b2c3d4e5f60001"
 OTHER = "i-0a1b2c3d4e5f60002"
-JOBS = 2
 
 SMALL: dict[str, Any] = {
     "cluster": "small",
@@ -136,33 +126,28 @@ class Stage:
         self.strikes = strikes
         self.after = after
         self.alone = alone
-        self.label = ""
         self.seen: list[str] = []
         self.returned = False
-        self.child = False
-        self._children: dict[int, tuple[str, Path]] = {}
-        self._results: list[Ended] = []
-        self._folder = ""
+        self._forks: Forks[Ended] = Forks(lambda label, why: Ended(label, broken=(why,)))
 
     @property
     def world(self) -> World:
         return self.rehearsal.world
 
+    @property
+    def child(self) -> bool:
+        """Whether something goes wrong in this process."""
+        return self._forks.child
+
+    @property
+    def label(self) -> str:
+        """What does; "" in the plain run."""
+        return self._forks.label
+
     def explore(self) -> list[Ended]:
         """The plain run's end, then those of all forks, in order of their labels."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._folder = folder
-            try:
-                plain = self._run()
-            except BaseException:
-                if self.child:
-                    self._leave(Ended(self.label, broken=(traceback.format_exc(),)))
-                raise
-            if self.child:
-                self._leave(plain)
-            while self._children:
-                self._reap()
-        return [plain, *sorted(self._results, key=lambda ended: ended.label)]
+        plain, others = self._forks.explore(self._run)
+        return [plain, *sorted(others, key=lambda ended: ended.label)]
 
     def _run(self) -> Ended:
         with self.rehearsal:
@@ -178,35 +163,10 @@ class Stage:
     # --- forks -------------------------------------------------------------------------------------------------------
     def fork(self, label: str) -> bool:
         """True in a new process in which `label` shall go wrong, False in this one. Only the plain run forks."""
-        if self.child:
-            return False
-        while len(self._children) >= JOBS:
-            self._reap()
-        path = Path(self._folder) / f"{len(self._results) + len(self._children)}"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: of processes with threads; ours only run on
-            child = os.fork()
-        if child:
-            self._children[child] = (label, path)
-            return False
-        self.child, self.label, self._out = True, label, path
-        self.returned = past_return(self.world)
-        return True
-
-    def _leave(self, ended: Ended) -> None:
-        try:
-            self._out.write_bytes(pickle.dumps(ended))
-        finally:
-            os._exit(0)
-
-    def _reap(self) -> None:
-        child, _ = os.wait()
-        label, path = self._children.pop(child)
-        if path.exists():
-            self._results.append(pickle.loads(path.read_bytes()))
-            path.unlink()
-        else:
-            self._results.append(Ended(label, broken=("the process ended without a result",)))
+        struck = self._forks.fork(label)
+        if struck:
+            self.returned = past_return(self.world)
+        return struck
 
     # --- while it runs -----------------------------------------------------------------------------------------------
     def _keep_watch(self) -> None:

@@ -4,69 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
-from crash_stage import Stage, Strike
+from crash_stage import Ended, Stage, Strike, failures
 
+from tests.points import Choice, Point, watch
 from twin.kernel.api import Caller
 from twin.kernel.functions import Invocation
-from twin.kernel.gateway import Death
 from twin.kernel.kernel import Entry
 from twin.world import World
 
 OPERATOR = Caller("operator", "dora")
-READS = ("Describe", "List", "Get", "Query", "BatchGet")
-
-
-@dataclass(frozen=True)
-class Point:
-    """A call of a function: its nth of that operation."""
-
-    function: str
-    service: str
-    operation: str
-    nth: int
-    when: Literal["before", "after"]
-
-    @property
-    def changes(self) -> bool:
-        """Whether the call changes anything: a death before or after a mere look leaves the same behind."""
-        return not self.operation.startswith(READS)
-
-    def __str__(self) -> str:
-        return f"{self.function} {self.when} {self.service}:{self.operation} {self.nth}"
-
-
-Choice = Callable[[Point], bool]
-
-
-@dataclass
-class _Watch(Death):
-    """Sees every call of every function; strikes where `choose` says so, in a process of its own."""
-
-    function: str = "*"
-    service: str = "*"
-    operation: str = "*"
-    when: Literal["before", "after"] = "before"
-    strike: Callable[[Point], bool] = field(default=lambda point: False, compare=False)
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter, compare=False)
-
-    def concerns(self, caller: Caller, service: str, operation: str) -> bool:
-        key = (caller.name, service, operation)
-        self.counts[key] += 1
-        dies = self.strike(Point(*key, self.counts[key], self.when))
-        if dies:
-            self.nth = self.seen + 1
-        return dies
 
 
 def at_calls(strike: Callable[[Stage, Point], bool]) -> Strike:
     """Ask `strike` just before and just after each call of a function; when it says True, the function dies there."""
 
     def arm(stage: Stage) -> None:
-        for when in ("before", "after"):
-            stage.world.gateway.deaths.append(_Watch(when=when, strike=lambda point: strike(stage, point)))
+        watch(stage.world.gateway.deaths, lambda point: strike(stage, point))
 
     return arm
 
@@ -99,6 +56,39 @@ def last_calls(stage: Stage) -> frozenset[Point]:
     stage.strikes = (arm,)
     stage.explore()
     return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs of one kind of stage.
+
+    Attributes:
+        after: simulated seconds that each goes on after it became quiet.
+    """
+
+    stage: type[Stage]
+    after: float
+
+    def explored(self, document: dict[str, Any], *strikes: Strike, template: Path | None = None) -> list[Ended]:
+        """The plain run's end and that of each fork, whatever is broken."""
+        results = self.stage(document, *strikes, after=self.after, template=template).explore()
+        print(f"{len(results) - 1} moments")
+        return results
+
+    def held(self, document: dict[str, Any], *strikes: Strike, template: Path | None = None) -> list[Ended]:
+        """The same, where nothing may be broken."""
+        results = self.explored(document, *strikes, template=template)
+        assert failures(results) == []
+        return results
+
+    def every_moment(self, document: dict[str, Any], choose: Choice, template: Path | None = None) -> Strike:
+        """Die once, just before and just after each chosen call.
+
+        What a function that dies just after a call leaves behind is what it leaves just before its next call. So the
+        moment after a call is only tried where it is the last one of its invocation.
+        """
+        last = last_calls(self.stage(document, after=self.after, template=template))
+        return deaths(lambda point: choose(point) and (point.when == "before" or point in last))
 
 
 def deaths_for_good(choose: Choice) -> Strike:

@@ -6,28 +6,19 @@ Two Express services share a load balancer; one of them is deleted, and ECS leav
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from crash_stage import Ended, Stage, Strike, items
-from strikes import Choice, Point, deaths, last_calls
+from crash_stage import Ended, Stage, items
+from strikes import Series
 
-LEAVES = (
-    "rule",
-    "target_groups",
-    "listener_certificate",
-    "certificate",
-    "alarm",
-    "scaling",
-    "security_group_rules",
-    "security_group",
-)
-SHARED = ("load_balancer", "load_balancer_security_group")
+from tests.points import Point
+from twin.ecs.express.options import EVERYTHING, OWN
+
 QUIET_AFTER = 3700.0
 """Simulated seconds after the last work: the reaper's schedule comes by twice, and what it starts ends."""
 
 
-def small(*sharers: str, leaves: tuple[str, ...] = LEAVES, **fields: Any) -> dict[str, Any]:
+def small(*sharers: str, leaves: tuple[str, ...] = OWN, **fields: Any) -> dict[str, Any]:
     """Service `web` and its sharers. `web` is deleted after a minute; grace and apart are as short as policy allows."""
     return {
         "cluster": "shop",
@@ -54,7 +45,7 @@ def shared(**fields: Any) -> dict[str, Any]:
 
 def last(**fields: Any) -> dict[str, Any]:
     """The only service is deleted, and its load balancer stays too."""
-    return small(leaves=(*LEAVES, *SHARED), **fields)
+    return small(leaves=EVERYTHING, **fields)
 
 
 # --- what became of it -----------------------------------------------------------------------------------------------
@@ -100,25 +91,4 @@ def acts(point: Point) -> bool:
     return point.function == "GarbageDeleteNext" and point.changes
 
 
-def explored(document: dict[str, Any], *strikes: Strike, template: Path | None = None) -> list[Ended]:
-    """The plain run's end and that of each fork, whatever is broken."""
-    results = Sweeps(document, *strikes, after=QUIET_AFTER, template=template).explore()
-    print(f"{len(results) - 1} moments")
-    return results
-
-
-def held(document: dict[str, Any], *strikes: Strike, template: Path | None = None) -> list[Ended]:
-    """The same, where nothing may be broken."""
-    results = explored(document, *strikes, template=template)
-    assert [str(each) for each in results if each.broken] == []
-    return results
-
-
-def every_moment(document: dict[str, Any], choose: Choice, template: Path | None = None) -> Strike:
-    """Die once, just before and just after each chosen call.
-
-    What a function that dies just after a call leaves behind is what it leaves just before its next call. So the moment
-    after a call is only tried where it is the last one of its invocation.
-    """
-    final = last_calls(Sweeps(document, after=QUIET_AFTER, template=template))
-    return deaths(lambda point: choose(point) and (point.when == "before" or point in final))
+SWEEPS = Series(Sweeps, QUIET_AFTER)

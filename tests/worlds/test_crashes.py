@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_stage import JOBS, Ended, Stage, Strike, copied, failures, group, small
-from strikes import Point, deaths, deaths_for_good, ends_at_states, stops_at_calls
+from crash_stage import Stage, copied, failures, group, small
+from strikes import Series, deaths, deaths_for_good, ends_at_states, stops_at_calls
+
+from tests.points import Point
 
 SAMPLE = {
     "HostsLaunchCapacity after autoscaling:LaunchInstances 1",
@@ -66,12 +68,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copied(tmp_path_factory.mktemp("deployed"))
 
 
-def explored(deployed: Path, document: dict[str, Any], *strikes: Strike) -> list[Ended]:
-    results = Stage(document, *strikes, template=deployed).explore()
-    print(f"{len(results) - 1} moments, {JOBS} at a time")
-    assert failures(results) == []
-    return results
-
+HOSTS = Series(Stage, 5400.0)
 
 WORLDS: dict[str, dict[str, Any]] = {
     "launch": small(),
@@ -98,7 +95,7 @@ def test_a_function_dies_at_any_call_that_changes_anything(deployed: Path, servi
         own = point.service == "dynamodb"
         return point.changes and own is (service == "dynamodb") and point.function != "InboundSignal"
 
-    for ended in explored(deployed, small(), deaths(chosen)):
+    for ended in HOSTS.held(small(), deaths(chosen), template=deployed):
         assert ended.outcomes == ("replaced",), str(ended)
 
 
@@ -110,20 +107,20 @@ def test_a_function_dies_at_any_look(deployed: Path) -> None:
         looks = not point.changes and point.function != "InboundSignal"
         return looks and point.when == "before" and point.nth == 1
 
-    for ended in explored(deployed, small(), deaths(chosen)):
+    for ended in HOSTS.held(small(), deaths(chosen), template=deployed):
         assert ended.outcomes == ("replaced",), str(ended)
 
 
 @pytest.mark.long
 def test_the_signal_function_dies_at_any_call(deployed: Path) -> None:
-    for ended in explored(deployed, small(), deaths(lambda point: point.function == "InboundSignal")):
+    for ended in HOSTS.held(small(), deaths(lambda point: point.function == "InboundSignal"), template=deployed):
         assert ended.outcomes == ("replaced",), str(ended)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("world", [name for name in WORLDS if name != "launch"])
 def test_a_function_dies_at_any_act_in_other_groups(deployed: Path, world: str) -> None:
-    for ended in explored(deployed, WORLDS[world], deaths(acts)):
+    for ended in HOSTS.held(WORLDS[world], deaths(acts), template=deployed):
         assert ended.outcomes == ("replaced",), str(ended)
 
 
@@ -132,7 +129,7 @@ def test_a_function_dies_for_good(deployed: Path) -> None:
     """Each time that it comes to that call: then the work is undone, or finished by the reaper, if it can be."""
     hopeless = ("HostsUndoReplacement", "HostsReleaseHosts", "HostsEndHosts", "HostsWaitForEnd", "HostsRestoreSettings")
     chosen = deaths_for_good(lambda point: writes(point) and point.function not in hopeless)
-    for ended in explored(deployed, small(), chosen)[1:]:
+    for ended in HOSTS.held(small(), chosen, template=deployed)[1:]:
         assert set(ended.outcomes) <= {"undone", "replaced"}, str(ended)
 
 
@@ -145,21 +142,25 @@ def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> Non
         slots = point.function == "HostsTakeSlot" and point.changes
         return (acts(point) or slots) and (point.when == "before" or not hang)
 
-    for ended in explored(deployed, small(), stops_at_calls(chosen, hang=hang))[1:]:
+    for ended in HOSTS.held(small(), stops_at_calls(chosen, hang=hang), template=deployed)[1:]:
         assert ended.outcomes == ("replaced",) if ended.returned else ("undone",), str(ended)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("world", [name for name in WORLDS if name != "launch"])
 def test_the_execution_is_stopped_at_any_act_in_other_groups(deployed: Path, world: str) -> None:
-    explored(deployed, WORLDS[world], stops_at_calls(lambda point: acts(point) and point.when == "before", hang=60.0))
+    HOSTS.held(
+        WORLDS[world],
+        stops_at_calls(lambda point: acts(point) and point.when == "before", hang=60.0),
+        template=deployed,
+    )
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("delay", [0.0, 1.0])
 @pytest.mark.parametrize("how", ["stopped", "timed out"])
 def test_the_execution_ends_in_any_state(deployed: Path, how: Any, delay: float) -> None:
-    for ended in explored(deployed, small(), ends_at_states(how, delay))[1:]:
+    for ended in HOSTS.held(small(), ends_at_states(how, delay), template=deployed)[1:]:
         assert ended.outcomes[-1] in ("undone", "replaced"), str(ended)
         assert ended.outcomes[0] == "replaced" or not ended.returned, str(ended)
 
@@ -177,17 +178,17 @@ CLEANING = (
 @pytest.mark.long
 @pytest.mark.parametrize("state", ["Wait for hosts", "Wait for tasks", "Wait for end"])
 def test_a_function_dies_while_it_undoes_or_finishes(deployed: Path, state: str) -> None:
-    explored(deployed, stopped_in(state), deaths(lambda point: point.changes and point.function in CLEANING))
+    HOSTS.held(stopped_in(state), deaths(lambda point: point.changes and point.function in CLEANING), template=deployed)
 
 
 @pytest.mark.long
 def test_the_clean_up_is_stopped_too(deployed: Path) -> None:
     """In any state, and at any act of the undo, which then takes effect in the middle of the next undo."""
-    explored(
-        deployed,
+    HOSTS.held(
         stopped_in("Wait for tasks"),
         ends_at_states("stopped", 1.0),
         stops_at_calls(lambda point: acts(point) and point.function == "HostsUndoReplacement", hang=30.0),
+        template=deployed,
     )
 
 
@@ -202,5 +203,5 @@ def test_a_batch_of_two_hosts_dies_at_any_act(deployed: Path) -> None:
         maintenance=[],
         events=[{"file": f"../../events/health-ec2-stop-page{page}of2.json"} for page in (1, 2)],
     )
-    for ended in explored(deployed, document, deaths(acts)):
+    for ended in HOSTS.held(document, deaths(acts), template=deployed):
         assert ended.outcomes == ("replaced",), str(ended)

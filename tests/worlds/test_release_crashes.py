@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bake_crashes import BAD, WAYS, acts, every_moment, explored, held, releases, small
+from bake_crashes import BAD, BAKES, WAYS, acts, releases, small
 from crash_stage import Ended, copied
-from strikes import Point, deaths, deaths_for_good, ends_at_states, stops_at_calls
+from strikes import deaths, deaths_for_good, ends_at_states, stops_at_calls
+
+from tests.points import Point
 
 WATCHED = {
     "ReleasesOpenRelease after dynamodb:TransactWriteItems 1",
@@ -28,7 +30,7 @@ DRIVEN = {
 
 def test_a_sample_of_moments_while_ecs_shifts() -> None:
     """One of each kind; the plain run first. The bad revision is rolled back in all of them."""
-    results = held(
+    results = BAKES.held(
         small("watch", BAD),
         deaths(lambda point: str(point) in WATCHED),
         ends_at_states("stopped", 0.0, only="Roll back"),
@@ -41,7 +43,7 @@ def test_a_sample_of_moments_while_ecs_shifts() -> None:
 
 def test_a_sample_of_moments_while_caretaker_shifts() -> None:
     """A function dies at each kind of act, and the execution is stopped just after the weights were shifted."""
-    results = held(
+    results = BAKES.held(
         small("drive", BAD),
         deaths(lambda point: str(point) in DRIVEN),
         stops_at_calls(lambda point: str(point) == "ReleasesShiftWeights before elbv2:ModifyRule 1", hang=30.0),
@@ -72,7 +74,7 @@ def never_promoted(results: list[Ended]) -> None:
 def test_a_function_dies_at_any_call(deployed: Path, way: str) -> None:
     """Once: whoever invoked it invokes it again, and the bad revision goes back."""
     document = small(way, BAD)
-    for each in held(document, every_moment(document, releases, deployed), template=deployed):
+    for each in BAKES.held(document, BAKES.every_moment(document, releases, deployed), template=deployed):
         assert each.outcomes == ("rolled_back",), str(each)
 
 
@@ -89,7 +91,7 @@ def test_a_good_release_survives_a_death_at_any_call(deployed: Path, way: str) -
         again = point.function == "ReleasesLook" and not point.changes and point.nth > 1
         return releases(point) and not again
 
-    for each in held(document, every_moment(document, chosen, deployed), template=deployed):
+    for each in BAKES.held(document, BAKES.every_moment(document, chosen, deployed), template=deployed):
         hook = "ReleasesAnswerHook" in each.label
         assert each.outcomes == ("promoted",) or (hook and "promoted" not in each.outcomes), str(each)
 
@@ -103,7 +105,7 @@ def test_a_function_dies_for_good(deployed: Path, way: str) -> None:
     """
     hopeless = ("ReleasesCloseRelease", *(("ReleasesRollBack",) if way == "drive" else ()))
     chosen = deaths_for_good(lambda point: releases(point) and point.function not in hopeless)
-    results = explored(small(way, BAD), chosen, template=deployed)
+    results = BAKES.explored(small(way, BAD), chosen, template=deployed)
     never_promoted(results)
     assert [str(each) for each in results if [text for text in each.broken if "weight" in text]] == []
 
@@ -117,7 +119,7 @@ def test_the_execution_of_a_bad_release_is_stopped_at_any_write(deployed: Path, 
     def chosen(point: Point) -> bool:
         return point.function.startswith("Releases") and point.changes and (point.when == "before" or not hang)
 
-    for each in held(small(way, BAD), stops_at_calls(chosen, hang=hang), template=deployed):
+    for each in BAKES.held(small(way, BAD), stops_at_calls(chosen, hang=hang), template=deployed):
         assert each.outcomes == ("rolled_back",), str(each)
 
 
@@ -125,7 +127,7 @@ def test_the_execution_of_a_bad_release_is_stopped_at_any_write(deployed: Path, 
 @pytest.mark.parametrize("hang", [0.0, 60.0])
 def test_the_execution_of_a_good_release_is_stopped_at_any_act(deployed: Path, hang: float) -> None:
     """The service's weights end on one side, whichever."""
-    held(small("drive"), stops_at_calls(acts, hang=hang), template=deployed)
+    BAKES.held(small("drive"), stops_at_calls(acts, hang=hang), template=deployed)
 
 
 @pytest.mark.long
@@ -133,6 +135,6 @@ def test_the_execution_of_a_good_release_is_stopped_at_any_act(deployed: Path, h
 @behaviours
 @pytest.mark.parametrize("how", ["stopped", "timed out"])
 def test_the_execution_ends_in_any_state(deployed: Path, way: str, behaviour: str, how: Any) -> None:
-    results = held(small(way, BEHAVIOURS[behaviour]), ends_at_states(how, 1.0), template=deployed)
+    results = BAKES.held(small(way, BEHAVIOURS[behaviour]), ends_at_states(how, 1.0), template=deployed)
     if behaviour == "bad":
         never_promoted(results)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from crash_stage import Ended, copied
-from strikes import Point, deaths, deaths_for_good, ends_at_states, stops_at_calls
-from sweep_crashes import acts, every_moment, explored, held, last, shared, sweeping
+from strikes import deaths, deaths_for_good, ends_at_states, stops_at_calls
+from sweep_crashes import SWEEPS, acts, last, shared, sweeping
+
+from tests.points import Point
 
 TELLING = {
     "GarbageDeleteNext before elbv2:DeleteRule 1",
@@ -30,7 +32,7 @@ def swept(results: list[Ended]) -> None:
 @pytest.mark.long  # test_sweep_deaths.py has a quick sample
 def test_a_sample_of_moments() -> None:
     """Around a deletion, with its intent written and without its answer, under the lock, and half closed."""
-    results = held(
+    results = SWEEPS.held(
         shared(),
         deaths(lambda point: str(point) in TELLING),
         stops_at_calls(lambda point: str(point) == "GarbageDeleteNext before elbv2:DeleteTargetGroup 1", hang=60.0),
@@ -54,19 +56,21 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.long
 def test_a_function_dies_at_any_call(deployed: Path) -> None:
-    swept(held(shared(), every_moment(shared(), sweeping, deployed), template=deployed))
+    swept(SWEEPS.held(shared(), SWEEPS.every_moment(shared(), sweeping, deployed), template=deployed))
 
 
 @pytest.mark.long
 def test_a_function_dies_at_any_write_where_the_load_balancer_goes_too(deployed: Path) -> None:
     chosen = deaths(lambda point: sweeping(point) and point.changes)
-    swept(held(last(), chosen, template=deployed))
+    swept(SWEEPS.held(last(), chosen, template=deployed))
 
 
 @pytest.mark.long
 def test_a_function_dies_for_good(deployed: Path) -> None:
     """Each time that it comes to that call: what is left is left, and nothing in use is deleted."""
-    results = explored(last(), deaths_for_good(lambda point: sweeping(point) and point.changes), template=deployed)
+    results = SWEEPS.explored(
+        last(), deaths_for_good(lambda point: sweeping(point) and point.changes), template=deployed
+    )
     assert [str(each) for each in results if any("in_use" in text or "proven" in text for text in each.broken)] == []
 
 
@@ -78,10 +82,10 @@ def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> Non
     def chosen(point: Point) -> bool:
         return acts(point) and (point.when == "before" or not hang)
 
-    swept(held(last(), stops_at_calls(chosen, hang=hang), template=deployed))
+    swept(SWEEPS.held(last(), stops_at_calls(chosen, hang=hang), template=deployed))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["stopped", "timed out"])
 def test_the_execution_ends_in_any_state(deployed: Path, how: Any) -> None:
-    swept(held(shared(), ends_at_states(how, 1.0), template=deployed))
+    swept(SWEEPS.held(shared(), ends_at_states(how, 1.0), template=deployed))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rehearsals import WORLDS, broken, law, mutations, rehearsed, shipped
 
-from twin.ecs.express.options import Kind
+from twin.ecs.express.options import EVERYTHING, Kind
 from twin.rehearsal.express_spec import ExpressChoices
 from twin.rehearsal.loading import load_world
 from twin.rehearsal.report import Report, Sweep
@@ -121,20 +121,6 @@ def test_what_stays_says_why(name: str, part: str, why: str) -> None:
     assert why in remains(swept(name), part)
 
 
-KINDS: list[Kind] = [
-    "rule",
-    "target_groups",
-    "listener_certificate",
-    "certificate",
-    "alarm",
-    "scaling",
-    "security_group_rules",
-    "security_group",
-    "load_balancer",
-    "load_balancer_security_group",
-]
-
-
 def _left(name: str, **options: object) -> Report:
     """The report of sweep_last with other leavings."""
     loaded = load_world(WORLDS / "sweep_last.yaml")
@@ -144,7 +130,7 @@ def _left(name: str, **options: object) -> Report:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERYTHING)
 def test_whatever_aws_leaves_goes(kind: Kind) -> None:
     """Reports of what deletion leaves behind disagree: each kind may be left alone, with what it holds."""
     report = _left(f"leaves {kind}", leaves=[kind])
@@ -153,7 +139,7 @@ def test_whatever_aws_leaves_goes(kind: Kind) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERYTHING)
 def test_whatever_aws_deletes_late_goes_once(kind: Kind) -> None:
     report = _left(f"late {kind}", late=[kind], late_by=1490)
     assert (report.verdict, report.unexpected, broken(report)) == ("ok", [], [])

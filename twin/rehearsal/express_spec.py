@@ -6,24 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from twin.ecs.express.options import Kind, Staying
 from twin.rehearsal.fields import Name, Seconds, Strict
 
 EXPRESS_FIELDS = {"name", "cluster", "count", "image", "start_seconds", "stop_seconds", "express"}
 """What a world may say of an Express service; the rest is Express Mode's to decide."""
-
-Deleted = Literal[
-    "rule",
-    "target_groups",
-    "listener_certificate",
-    "certificate",
-    "alarm",
-    "scaling",
-    "security_group_rules",
-    "security_group",
-    "load_balancer",
-    "load_balancer_security_group",
-]
-"""`twin.ecs.express.options.Kind`."""
 
 
 class LoadSpec(Strict):
@@ -74,11 +61,11 @@ class ExpressChoices(Strict):
     existing_group: Literal["adopted", "refused"] | None = None
     default_certificate: Literal["swapped", "left"] | None = None
     reuses_balancers: bool | None = None
-    leaves: list[Deleted] | None = None
-    failed_leaves: list[Deleted] | None = None
-    update_leaves: list[Deleted] | None = None
-    also_deletes: list[Literal["log_group", "task_definitions", "cluster"]] | None = None
-    late: list[Deleted] | None = None
+    leaves: list[Kind] | None = None
+    failed_leaves: list[Kind] | None = None
+    update_leaves: list[Kind] | None = None
+    also_deletes: list[Staying] | None = None
+    late: list[Kind] | None = None
     late_by: Seconds | None = None
     trail: bool | None = None
     trail_delay: Seconds | None = None

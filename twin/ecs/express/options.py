@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal[
     "rule",
@@ -20,6 +20,12 @@ Kind = Literal[
 ]
 """What an Express service's deletion deletes: `listener_certificate` is the entry in the listener's list of
 certificates, `security_group_rules` are those between the load balancer's security group and the service's."""
+
+EVERYTHING: tuple[Kind, ...] = get_args(Kind)
+SHARED: tuple[Kind, ...] = ("load_balancer", "load_balancer_security_group")
+"""What goes with the last service of a load balancer."""
+OWN: tuple[Kind, ...] = tuple(kind for kind in EVERYTHING if kind not in SHARED)
+"""What goes with its service."""
 
 Staying = Literal["log_group", "task_definitions", "cluster"]
 """What stays by most reports; the role that AWS's policy describes may not even delete log groups."""
