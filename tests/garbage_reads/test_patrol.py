@@ -48,7 +48,7 @@ class Hurried:
 
     def get_remaining_time_in_millis(self) -> int:
         self._left -= 1
-        return 900_000 if self._left >= 0 else 100_000
+        return 900_000 if self._left >= 0 else 90_000
 
 
 def patrolled(stage: Stage, time: str, services: int) -> dict[str, Any]:

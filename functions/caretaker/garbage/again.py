@@ -37,6 +37,8 @@ def look(step: Step, table: Table, vpc: str, now: datetime) -> Observation:
     sheet = Sheet(vpc, iso(now), iso(now), owners=owners, claims=claims)
     both = {each.arn: each for each in (step.target, step.resource)}.values()
     _read_all(sheet, [task for each in both for task in _tasks(each)])
+    if step.target.kind is Kind.SCALING_POLICY:
+        _read_all(sheet, list(_tags_beside(sheet, step.target)))
     _read_all(sheet, list(_owners(step)))
     _read_all(sheet, list(look_ecs.of_deployments(sheet)))
     _read_all(sheet, list(look_ecs.of_revisions(sheet)))
@@ -93,6 +95,16 @@ def _scaling(resource: Resource) -> Iterator[Task]:
         yield Task("alarm tags", (resource.arn,), {"ResourceARN": resource.arn})
     elif resource.kind is Kind.SCALABLE_TARGET:
         yield Task("scalable target tags", (resource.arn,), {"ResourceARN": resource.arn})
+
+
+def _tags_beside(sheet: Sheet, policy: Resource) -> Iterator[Task]:
+    """A scaling policy has no tags: those of its scalable target count, and of the alarms that go with it."""
+    for arn, owner in sorted(sheet.tracking.items()):
+        if owner == policy.arn:
+            yield Task("alarm tags", (arn,), {"ResourceARN": arn})
+    for each in sheet.resources.values():
+        if each.kind is Kind.SCALABLE_TARGET and each.facts["resource_id"] == policy.facts["resource_id"]:
+            yield Task("scalable target tags", (each.arn,), {"ResourceARN": each.arn})
 
 
 def _security_group(resource: Resource) -> Iterator[Task]:

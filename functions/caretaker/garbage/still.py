@@ -15,7 +15,7 @@ from enum import StrEnum
 from caretaker.garbage import words
 from caretaker.garbage.detach import OPT_OUT, STACK, editable, is_loose, is_managed
 from caretaker.garbage.graph import Graph
-from caretaker.garbage.model import Kind, Life, Observation, Reference, Resource
+from caretaker.garbage.model import Kind, Life, Observation, Read, Reference, Resource
 from caretaker.garbage.needs import NEEDS, Readings
 from caretaker.garbage.plan import Step, changed
 from caretaker.garbage.standing import Keep, Owners, Say
@@ -68,6 +68,7 @@ class _Look:
         yield from self._unread(step.target)
         if step.resource.arn != step.target.arn:
             yield from self._unread(step.resource)
+        yield from self._unknown()
         yield from self._missing()
         yield from self._removed()
         yield from self._different(step.target)
@@ -80,6 +81,13 @@ class _Look:
             if need.again:
                 for doubt in self._readings.lacking(need, there):
                     yield Stop(Halt.SKIP, f"it could not be looked at again: {words.doubt(doubt)}")
+
+    def _unknown(self) -> Iterator[Stop]:
+        """Services that ECS would not tell of: one of their names may have been created again."""
+        for each in self._graph.observation.readings:
+            told = each.status is Read.WHOLE or each.operation != "ecs:DescribeServices"
+            if each.scope in self._step.owners and not told:
+                yield Stop(Halt.SKIP, f"its service could not be looked at again: {words.doubt(each)}")
 
     def _missing(self) -> Iterator[Stop]:
         for resource in (self._step.target, self._step.resource):
@@ -105,6 +113,8 @@ class _Look:
     def _may_edit(self, holder: str, there: list[Reference]) -> bool:
         if "SecurityGroup" in self._step.action:
             # In garbage any rule may be revoked; in a shared thing only what is ECS's own.
+            if (group := self._graph.resources.get(holder)) is None or self._kept(group) or not is_managed(group):
+                return False
             return holder in self._step.after or all(is_loose(self._graph, each) for each in there)
         return editable(self._graph, holder)
 
@@ -135,11 +145,22 @@ class _Look:
             yield Stop(Halt.SKIP, f"it changed since it was observed: {difference}")
         if is_managed(target) and not is_managed(live):
             yield Stop(Halt.SKIP, "somebody has taken it over from ECS")
-        for part in (live.arn, *self._graph.parts_of.get(live.arn, ())):
-            each = self._graph.resources.get(part)
-            tags = (each.tags if each else None) or {}
-            if each and (OPT_OUT in tags or STACK in tags or each.facts.get("protected") == "true"):
+        for each in self._together(live):
+            if self._kept(each):
                 yield Stop(Halt.SKIP, f"{each.kind} {each.name} is kept by a tag, a stack or its protection")
+
+    def _together(self, live: Resource) -> Iterator[Resource]:
+        """What goes with it, itself first; and what a scaling policy has in place of tags of its own."""
+        arns = [live.arn, *self._step.takes]
+        arns += [part for arn in arns for part in self._graph.parts_of.get(arn, ())]
+        if live.kind is Kind.SCALING_POLICY:
+            arns += [each.target for each in self._graph.refers_to(live.arn)]
+        found = (self._graph.resources.get(arn) for arn in dict.fromkeys(arns))
+        yield from (each for each in found if each is not None)
+
+    def _kept(self, resource: Resource) -> bool:
+        tags = resource.tags or {}
+        return OPT_OUT in tags or STACK in tags or resource.facts.get("protected") == "true"
 
     def _claimed(self) -> Iterator[Stop]:
         standing = self._owners.standing(self._step.target.arn)

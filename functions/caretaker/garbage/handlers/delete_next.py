@@ -8,11 +8,11 @@ from typing import Any
 
 from caretaker.aws import removals
 from caretaker.aws.errors import AwsFailure, Conflict, Missing, Throttled, Unavailable
-from caretaker.garbage import acts, again, judging, modes, plain
+from caretaker.garbage import acts, again, inventories, judging, modes, plain
 from caretaker.garbage.desk import Desk, open_desk
 from caretaker.garbage.model import Kind, Observation
 from caretaker.garbage.plan import Step
-from caretaker.garbage.standing import Keep
+from caretaker.garbage.standing import Keep, short
 from caretaker.garbage.still import Halt, Stop, still
 from caretaker.garbage.sweep import Act
 from caretaker.runtime import logging
@@ -54,9 +54,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _whole(desk: Desk, number: int, act: Act) -> Observation | None:
-    """A whole observation that began after every other act was over; None if it has to be made first."""
+    """A whole observation that began after every other act was over, and after this one had to wait; None if it has to
+    be made first."""
     seen = judging.load(desk, number)
-    last = max((each.at for each in desk.records.acts(desk.sweep.id) if each.at is not None), default=None)
+    times = [act.due, *(each.at for each in desk.records.acts(desk.sweep.id))]
+    last = max((each for each in times if each is not None), default=None)
     return None if last is not None and seen.began <= last else seen
 
 
@@ -91,8 +93,34 @@ class Deed:
 
     def _held(self, step: Step, live: Observation, policies: Mapping[str, GarbagePolicy], whole: bool) -> Stop | None:
         stop = still(step, live, Keep(services=policies), self.desk.now)
-        if stop is not None or not whole or step.kind is not Kind.LOAD_BALANCER:
+        if stop is not None or not whole:
             return stop
+        return self._judged(step, live) or (self._occupied(step, live) if step.kind is Kind.LOAD_BALANCER else None)
+
+    def _judged(self, step: Step, live: Observation) -> Stop | None:
+        """The whole observation says again that it is garbage, with all that AWS deletes along with it."""
+        policies = judging.policies(self.desk, [live])
+        judged = judging.judged(live, policies, self.desk.now)
+        for arn in (step.target.arn, *step.takes):
+            if judged.graph.whole_of(arn) == arn and arn in judged.verdicts and arn not in judged.garbage:
+                given = judged.verdicts[arn]
+                return Stop(Halt.SKIP, f"{given.resource.kind} {given.resource.name} is {given.word}: {given.reason}")
+        return None
+
+    def _occupied(self, step: Step, live: Observation) -> Stop | None:
+        """Who has come to a load balancer since it was observed."""
+        # ECS places a new service on it long before a rule shows that, and CloudTrail's event takes minutes.
+        known = {owner.arn for owner in live.owners}
+        try:
+            new = [arn for arn in inventories.services() if arn not in known]
+        except (Throttled, Unavailable):
+            raise
+        except AwsFailure as error:
+            return Stop(Halt.SKIP, f"the services could not be listed again: {error}")
+        if new:
+            return Stop(
+                Halt.WAIT, f"service {short(new[0])} has been created since it was observed: it may be placed there"
+            )
         # AWS deletes a load balancer with every rule that is on it: the very last look is at these.
         sheet = again.balancer(step.resource, self.desk.sweep.vpc, self.desk.now)
         rules = [

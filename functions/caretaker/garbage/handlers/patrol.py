@@ -27,8 +27,8 @@ _OPTIONAL = {
 }
 
 
-# Milliseconds that are left for asking for sweeps.
-_FOR_SWEEPS = 180_000
+# Milliseconds that are kept for asking for sweeps, and for the service that is looked at when no more are left.
+_FOR_SWEEPS = 100_000
 
 
 class NotAllPatrolled(Exception):
