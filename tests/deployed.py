@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,6 +56,11 @@ def credentials(gateway: Gateway, caller: Caller) -> dict[str, str]:
     """Settings by which the gateway knows whose calls they are."""
     key, secret = gateway.credentials(caller)
     return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+
+
+def defaults(policy: dict[str, Any]) -> dict[str, Any]:
+    """PutParameter's parameters of the policy's defaults."""
+    return {"Name": f"{SETTINGS['POLICY_PATH']}/defaults", "Value": json.dumps(policy), "Type": "String"}
 
 
 def forget() -> None:

@@ -21,12 +21,12 @@ from caretaker.garbage import calls
 from caretaker.garbage.handlers import patrol, record_inventory
 from caretaker.garbage.handlers.record_inventory import InventoryIncomplete
 from caretaker.garbage.ledger import LedgerBusy
-from caretaker.runtime.table import table
 
-from tests.garbage_reads.reads_stage import CLUSTER, EVERYTHING, OPERATOR, PRIVATE, PUBLIC, ROLE, Stage
+from tests.deployed import TABLE, defaults, environment
+from tests.garbage_reads.reads_stage import CLUSTER, OPERATOR, PRIVATE, PUBLIC, ROLE, Stage
 from tests.garbage_sweeps.direct import Direct
 from tests.garbage_sweeps.sweep_machine import ARN, Context, SweepMachine
-from twin.ecs.express.options import ExpressOptions, Kind
+from twin.ecs.express.options import EVERYTHING, ExpressOptions
 from twin.errors import AwsError
 from twin.kernel.api import Call, Caller
 from twin.kernel.clock import iso
@@ -137,7 +137,7 @@ class Fleet(Stage):
 
     def _options(self) -> ExpressOptions:
         dice = self.dice
-        kinds = [cast(Kind, kind) for kind in EVERYTHING]
+        kinds = list(EVERYTHING)
         often = {"load_balancer": 0.9} if self.everybody else {}
         leaves = tuple(kind for kind in kinds if dice.random() < often.get(kind, 0.6))
         late = tuple(kind for kind in kinds if kind not in leaves and dice.random() < 0.3)
@@ -478,29 +478,8 @@ def _plan_faults(fleet: Fleet) -> None:
 
 @contextmanager
 def _staged(patch: pytest.MonkeyPatch, fleet: Fleet) -> Iterator[None]:
-    settings = {
-        "AWS_REGION": "us-east-1",
-        "TABLE_NAME": "caretaker",
-        "POLICY_PATH": "/caretaker/policy",
-        "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:caretaker",
-        "SWEEP_EXPRESS_ARN": ARN,
-        "POWERTOOLS_LOG_LEVEL": "ERROR",
-        "POWERTOOLS_SERVICE_NAME": "caretaker",
-        "POWERTOOLS_METRICS_NAMESPACE": "Caretaker",
-    }
-    for name, value in settings.items():
-        patch.setenv(name, value)
-    patch.setattr(clients, "client", lru_cache(lambda service: Direct(fleet.gateway, CARETAKER, service)))
-    table.cache_clear()
-    fleet.call(
-        "dynamodb",
-        "CreateTable",
-        TableName="caretaker",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    policy = {"Name": "/caretaker/policy/defaults", "Value": json.dumps(POLICY), "Type": "String"}
-    fleet.call("ssm", "PutParameter", **policy)
-    yield
-    table.cache_clear()
+    with environment(patch, SWEEP_EXPRESS_ARN=ARN, POWERTOOLS_LOG_LEVEL="ERROR"):
+        patch.setattr(clients, "client", lru_cache(lambda service: Direct(fleet.gateway, CARETAKER, service)))
+        fleet.call("dynamodb", "CreateTable", **TABLE)
+        fleet.call("ssm", "PutParameter", **defaults(POLICY))
+        yield

@@ -16,6 +16,7 @@ from caretaker.garbage.check import check
 from caretaker.garbage.handlers import patrol, record_inventory
 from caretaker.garbage.record import Records
 
+from tests.deployed import defaults
 from tests.forks import Forks
 from tests.garbage_reads.reads_stage import Stage, staged
 from tests.garbage_sweeps.sweep_machine import ARN, Context, SweepMachine
@@ -158,8 +159,7 @@ class Series:
     def _play(self, patch: pytest.MonkeyPatch) -> Ended:
         stage = Small(*self.sharers)
         with staged(patch, stage, CARETAKER, SWEEP_EXPRESS_ARN=ARN):
-            policy = {"Name": "/caretaker/policy/defaults", "Value": json.dumps(POLICY), "Type": "String"}
-            stage.call("ssm", "PutParameter", **policy)
+            stage.call("ssm", "PutParameter", **defaults(POLICY))
             stage.play(lambda: watch(stage.gateway.deaths, self._strike))
             return stage.judge(self._forks.label)
 
