@@ -14,6 +14,7 @@ from caretaker.garbage import calls, inventories, requests
 from caretaker.garbage.calls import BadCall, Change
 from caretaker.garbage.handlers import record_inventory
 from caretaker.garbage.model import Claim, Kind, Life, Read
+from caretaker.garbage.record import Records
 from caretaker.garbage.standing import Keep
 from caretaker.garbage.unowned import unowned
 from caretaker.garbage.verdict import Judgement
@@ -262,6 +263,21 @@ def test_a_deletion_is_recorded_and_a_sweep_asked_for_once(stage: Stage, asked: 
     again = stage.within(lambda: record_inventory.handler(event(stage, "deleted"), None))
     assert (first["recorded"], again["recorded"]) == (stage.arn("web"), "")
     assert asked == [(stage.vpc, "deleted")]
+
+
+def test_a_service_of_a_cluster_outside_is_recorded_and_noted_and_not_swept(
+    stage: Stage, asked: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come to a load balancer that is about to be deleted."""
+    monkeypatch.setenv("CLUSTER_NAMES", "production-*")
+    before = Records(stage.store).ground(stage.vpc).changes
+    stage.within(lambda: record_inventory.handler(event(stage, "created"), None))
+    assert Life.ALIVE in [owner.life for owner in stage.ledger.owners(stage.vpc).values()]
+    assert Records(stage.store).ground(stage.vpc).changes == before + 1
+    stage.delete("web")
+    stage.within(lambda: record_inventory.handler(event(stage, "deleted", "e-2"), None))
+    assert Records(stage.store).ground(stage.vpc).changes == before + 2
+    assert asked == []
 
 
 def test_an_event_that_could_not_be_dealt_with_comes_again(stage: Stage, asked: list[tuple[str, str]]) -> None:

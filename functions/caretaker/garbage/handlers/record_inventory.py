@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if change is None or _seen(store, change):
         return {"recorded": ""}
     now = clock.entered(event) if change.kind == "asked" else clock.event_time(event)
-    if not _ours(change, settings):
+    if not _is_express(change):
         return {"recorded": ""}
     deaths = change.kind == "asked"
     recorded = inventories.record(Ledger(store), change.service, now, deaths=deaths, answer=change.answer)
@@ -62,11 +62,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     return {"recorded": change.service, "vpcs": list(recorded.vpcs), "words": recorded.words}
 
 
-def _ours(change: Change, settings: Settings) -> bool:
-    """Whether the service is one of Express Mode, in a cluster that Caretaker looks after. Deployments are told of
-    ordinary services too."""
-    if not fnmatchcase(cluster_of(change.service), settings.cluster_names):
-        return False
+def _is_express(change: Change) -> bool:
+    """Whether the service is one of Express Mode. Deployments are told of ordinary services too."""
     if change.kind != "deployed":
         return True
     found = ecs.describe_services(cluster_arn_of(change.service), [change.service]).items
@@ -74,12 +71,17 @@ def _ours(change: Change, settings: Settings) -> bool:
 
 
 def _tell(settings: Settings, store: Table, change: Change, recorded: Recorded) -> None:
-    """Note the change on its VPC, for who is about to delete there; and ask for a sweep after a deletion."""
+    """Note the change on its VPC, for who is about to delete there; and ask for a sweep after a deletion.
+
+    Services of clusters that Caretaker does not look after share load balancers with those of the others: they are
+    recorded and noted too, and what they leave behind is not swept.
+    """
+    ours = fnmatchcase(cluster_of(change.service), settings.cluster_names)
     records = Records(store)
     for vpc in recorded.vpcs:
         if change.kind != "asked":
             records.changed(vpc)
-        if change.kind == "deleted":
+        if change.kind == "deleted" and ours:
             text = f"{name_of(change.service)} is deleted: {change.text}"
             requests.begin(records, settings.sweep_machine(), vpc, Wish("deleted", text))
 
