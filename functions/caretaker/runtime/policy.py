@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Self, TypeVar
 
 Mode = Literal["observe", "act"]
 Standalone = Literal["wait", "block"]
@@ -81,6 +81,32 @@ class OnPush:
         return repository == self.repository and fnmatchcase(tag, self.tag)
 
 
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class PerService(Generic[P]):
+    """What holds for a cluster's services.
+
+    Attributes:
+        cluster: where a service has no policy of its own.
+        services: service name to what holds for it.
+    """
+
+    cluster: P
+    services: Mapping[str, P] = field(default_factory=dict)
+
+    def service(self, name: str | None) -> P:
+        """What holds for a service of the cluster (its name, not its ARN), or where there is no policy of its own."""
+        return self.cluster if name is None else self.services.get(name, self.cluster)
+
+    def having(self, name: str | None, policy: P) -> Self:
+        """The policies with another one for a service; None: for all that have none of their own."""
+        if name is None:
+            return replace(self, cluster=policy)
+        return replace(self, services={**self.services, name: policy})
+
+
 @dataclass(frozen=True)
 class ReleasePolicy:
     """What holds for the releases of one service.
@@ -130,20 +156,10 @@ class ReleasePolicy:
 
 
 @dataclass(frozen=True)
-class ReleasePolicies:
-    """What holds for the releases of a cluster's services.
-
-    Attributes:
-        cluster: where a service has no policy of its own.
-        services: service name to what holds for it.
-    """
+class ReleasePolicies(PerService[ReleasePolicy]):
+    """What holds for the releases of a cluster's services."""
 
     cluster: ReleasePolicy = field(default_factory=ReleasePolicy)
-    services: Mapping[str, ReleasePolicy] = field(default_factory=dict)
-
-    def service(self, name: str) -> ReleasePolicy:
-        """What holds for a service of the cluster (its name, not its ARN)."""
-        return self.services.get(name, self.cluster)
 
 
 @dataclass(frozen=True)
@@ -173,27 +189,13 @@ class GarbagePolicy:
 
 
 @dataclass(frozen=True)
-class GarbagePolicies:
-    """What holds for what the Express services of a cluster leave behind.
-
-    Attributes:
-        cluster: where a service has no policy of its own.
-        services: service name to what holds for it.
-    """
+class GarbagePolicies(PerService[GarbagePolicy]):
+    """What holds for what the Express services of a cluster leave behind."""
 
     cluster: GarbagePolicy = field(default_factory=GarbagePolicy)
-    services: Mapping[str, GarbagePolicy] = field(default_factory=dict)
 
-    def service(self, name: str) -> GarbagePolicy:
-        """What holds for a service of the cluster (its name, not its ARN)."""
-        return self.services.get(name, self.cluster)
 
-    def overlay(self, service: str | None, fields: Mapping[str, Any]) -> GarbagePolicies:
-        """The policies with a checked document in force: of a service, or where `service` is None of all."""
-        if service is None:
-            return replace(self, cluster=replace(self.cluster, **_read(fields)))
-        return replace(self, services={**self.services, service: replace(self.service(service), **_read(fields))})
-
+H = TypeVar("H", HostPolicy, ReleasePolicy, GarbagePolicy)
 
 _DURATIONS = frozenset(
     {
@@ -213,14 +215,14 @@ MARGIN = 0.9
 """`tolerated` must be below this part of `bad`, or no sample tells the two apart."""
 
 
-def overlay(policy: HostPolicy, fields: Mapping[str, Any]) -> HostPolicy:
+def overlay(policy: H, fields: Mapping[str, Any]) -> H:
     """`policy` with the given fields of a checked document in place of its own; durations are in seconds."""
     return replace(policy, **_read(fields))
 
 
 def overlay_releases(policy: ReleasePolicy, fields: Mapping[str, Any]) -> ReleasePolicy:
     """The same for releases. Raises ValueError with field and value if the whole contradicts itself."""
-    changed = replace(policy, **_read(fields))
+    changed = overlay(policy, fields)
     if wrong := contradiction(vars(changed)):
         raise ValueError(wrong)
     return changed

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from caretaker.aws import ssm
@@ -23,7 +23,6 @@ from caretaker.runtime.policy import (
     GarbagePolicies,
     HostPolicy,
     ReleasePolicies,
-    ReleasePolicy,
     overlay,
     overlay_releases,
     overlay_service,
@@ -105,7 +104,7 @@ def load(table: Table, path: str, cluster: str, services: Iterable[str] = ()) ->
             else overlay(loaded.hosts, fields["hosts"]),
             releases,
             (*loaded.refused, *(found for found in (refusal, unfit) if found)),
-            loaded.garbage.overlay(service, fields["garbage"]),
+            loaded.garbage.having(service, overlay(loaded.garbage.service(service), fields["garbage"])),
         )
     return loaded
 
@@ -114,20 +113,14 @@ def _releases(
     policies: ReleasePolicies, name: str, service: str | None, fields: Mapping[str, Any]
 ) -> tuple[ReleasePolicies, Refusal | None]:
     """The releases' policies with one more document in force, and its refusal if it contradicts an earlier one."""
-    before, refusal = policies.service(service) if service else policies.cluster, None
+    before, refusal = policies.service(service), None
     try:
         after = overlay_releases(before, fields)
     except ValueError as error:
         after = overlay_releases(before, _OBSERVE)
         refusal = Refusal(name, f"{name}: releases.{error}", "its releases are only observed, by the earlier documents")
         refuse(refusal)
-    return _with(policies, service, after), refusal
-
-
-def _with(policies: ReleasePolicies, service: str | None, policy: ReleasePolicy) -> ReleasePolicies:
-    if service is None:
-        return replace(policies, cluster=policy)
-    return replace(policies, services={**policies.services, service: policy})
+    return policies.having(service, after), refusal
 
 
 def _in_force(table: Table, path: str, name: str, text: str, kept: Item | None) -> tuple[Fields, Refusal | None]:
