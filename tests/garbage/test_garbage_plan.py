@@ -29,6 +29,13 @@ def step_of(made: Plan, action: str, target: str) -> Step:
     return next(each for each in made.steps if each.action.endswith(action) and each.target.arn == target)
 
 
+def deleted_before(step: Step, made: Plan, fleet: Fleet) -> None:
+    """What the plan deletes before the step is gone."""
+    for each in made.steps[: made.steps.index(step)]:
+        if each.deletes:
+            fleet.remove(each.target.arn, *each.takes)
+
+
 def looked(fleet: Fleet, step: Step, keep: Keep = KEEP) -> Stop | None:
     live = fleet.observe("live", T0 + timedelta(minutes=5))
     return still(step, live, keep, live.ended)
@@ -272,9 +279,7 @@ def test_a_new_tenants_rule_stops_the_load_balancers_deletion() -> None:
     fleet, on, _ = sharers(DEAD)
     made = planned(fleet)
     step = step_of(made, "DeleteLoadBalancer", on.arn)
-    for each in made.steps[: made.steps.index(step)]:
-        if each.deletes:
-            fleet.remove(each.target.arn, *each.takes)
+    deleted_before(step, made, fleet)
     assert looked(fleet, step) is None
     fleet.rule(on)
     stop = looked(fleet, step)
@@ -287,9 +292,7 @@ def test_a_new_tenant_without_a_rule_yet_stops_it_too() -> None:
     fleet, on, _ = sharers(DEAD)
     made = planned(fleet)
     step = step_of(made, "DeleteLoadBalancer", on.arn)
-    for each in made.steps[: made.steps.index(step)]:
-        if each.deletes:
-            fleet.remove(each.target.arn, *each.takes)
+    deleted_before(step, made, fleet)
     fleet.owner("new", ALIVE)
     fleet.refer("revision/new/1", Kind.SERVICE_REVISION, on.arn, "the active revision has it (PROVISIONING)")
     assert (looked(fleet, step) or Stop(Halt.GONE, "")).halt is Halt.SKIP

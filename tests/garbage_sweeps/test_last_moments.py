@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from caretaker.garbage.record import Records
 
+from tests.deployed import defaults
 from tests.garbage_reads.reads_stage import OPERATOR, staged
 from tests.garbage_sweeps.sweep_deaths import CARETAKER, POLICY, Ended, Small
 from tests.garbage_sweeps.sweep_machine import ARN
@@ -28,8 +28,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Small,
         entered = staged(monkeypatch, stage, CARETAKER, SWEEP_EXPRESS_ARN=ARN)
         entered.__enter__()
         open_.append(entered)
-        policy = {"Name": "/caretaker/policy/defaults", "Value": json.dumps(POLICY), "Type": "String"}
-        stage.call("ssm", "PutParameter", **policy)
+        stage.call("ssm", "PutParameter", **defaults(POLICY))
         done: list[bool] = []
 
         def answered(call: Call, response: object) -> None:

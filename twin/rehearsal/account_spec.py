@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from twin.rehearsal.fields import Name, Strict, pattern
+from twin.rehearsal.fields import Called, Name, Strict, pattern
 
 ResultPath = Annotated[str, pattern(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*", "a path such as Rules.0.RuleArn")]
 
 
-class Own(Strict):
+class Own(Called):
     """A call that somebody made before the start: a user's own rule, certificate, group, alarm, record …"""
 
     who: str = Field(default="somebody", alias="as")
-    call: Annotated[str, pattern(r"[a-z0-9-]+\.[A-Za-z0-9]+", "service.Operation, such as elbv2.CreateRule")]
-    params: dict[str, Any] = Field(default_factory=dict)
     name: Name | None = None
     result: ResultPath | None = None
 
@@ -25,14 +23,6 @@ class Own(Strict):
         if (self.name is None) != (self.result is None):
             raise ValueError("has either a name and the result that it stands for, or neither")
         return self
-
-    @property
-    def service(self) -> str:
-        return self.call.partition(".")[0]
-
-    @property
-    def operation(self) -> str:
-        return self.call.partition(".")[2]
 
 
 class Gateway(Strict):

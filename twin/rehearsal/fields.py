@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -58,6 +58,21 @@ InstanceId = Annotated[str, pattern(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", "an insta
 Zone = Annotated[str, pattern(r"[a-z]{2}(?:-[a-z]+)+-\d[a-z]", "an availability zone such as us-east-1a")]
 Count = Annotated[int, Field(ge=0, le=20_000)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Called(Strict):
+    """A call of an AWS API that somebody makes."""
+
+    call: Annotated[str, pattern(r"[a-z0-9-]+\.[A-Za-z0-9]+", "service.Operation, such as ecs.UpdateService")]
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        return self.call.partition(".")[0]
+
+    @property
+    def operation(self) -> str:
+        return self.call.partition(".")[2]
 
 
 class Between(Strict):

@@ -15,6 +15,7 @@ from twin.rehearsal.account_spec import Gateway, Own, Stack
 from twin.rehearsal.express_spec import EXPRESS_FIELDS, Express, ExpressChoices
 from twin.rehearsal.fields import (
     Between,
+    Called,
     Count,
     InstanceId,
     IsoMoment,
@@ -377,28 +378,18 @@ class When(Strict):
     nth: Annotated[int, Field(ge=1)] = 1
 
 
-class Actor(Strict):
+class Actor(Called):
     """Somebody else who makes one call."""
 
     at: Moment | None = None
     when: When | None = None
     name: str = Field(default="somebody", alias="as")
-    call: Annotated[str, pattern(r"[a-z0-9-]+\.[A-Za-z0-9]+", "service.Operation, such as ecs.UpdateService")]
-    params: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _one_moment(self) -> Actor:
         if (self.at is None) == (self.when is None):
             raise ValueError("needs either at or when")
         return self
-
-    @property
-    def service(self) -> str:
-        return self.call.partition(".")[0]
-
-    @property
-    def operation(self) -> str:
-        return self.call.partition(".")[2]
 
 
 class EventEntry(Strict):
