@@ -152,19 +152,22 @@ def laws(report: Report) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column()
     for law in report.laws:
-        table.add_row(_held(law), law.name.replace("_", " "), _measured(law))
-    return _section("Laws", table)
+        if law.held is not None:
+            table.add_row(_held(law), _named(law), _measured(law))
+    rest = ", ".join(_named(law) for law in report.laws if law.held is None)
+    note = Text(f"not exercised: {rest}", style="dim")
+    return _section("Laws", Group(table, note) if rest else table)
+
+
+def _named(law: Law) -> str:
+    return law.name.replace("_", " ")
 
 
 def _held(law: Law) -> Text:
-    if law.held is None:
-        return Text("-", style="dim")
     return Text("held", style="green") if law.held else Text("VIOLATED", style="bold red")
 
 
 def _measured(law: Law) -> Text:
-    if law.held is None:
-        return Text("not exercised", style="dim")
     text = Text(law.worst or "")
     if law.who:
         text.append(f"  {law.who}", style="dim")

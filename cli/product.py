@@ -34,7 +34,7 @@ from caretaker.garbage.tree import lines as lines_of
 from caretaker.garbage.tree import services as trees
 from caretaker.garbage.unowned import unowned
 from caretaker.garbage.verdict import Judgement
-from caretaker.garbage.words import name_in, short
+from caretaker.garbage.words import bare, name_in, short
 from caretaker.releases.record import (
     Look,
     Records,
@@ -87,6 +87,7 @@ __all__ = [
     "Unavailable",
     "Verdict",
     "act_words",
+    "bare",
     "call",
     "clients",
     "ecs",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cli.answers import answering
 from cli.closing import print_closing
 from cli.looks import Looks
 from cli.plain import PlainView
@@ -37,7 +38,7 @@ def rehearse(
     planned: list[Planned] = [each for argument in events for each in from_argument(argument)]
     if not events:
         planned = from_world(loaded.spec, loaded.folder, loaded.where)
-    rehearsal = Rehearsal(loaded, planned, seed=seed_number, until=limit)
+    rehearsal = Rehearsal(loaded, planned, seed=seed_number, until=limit, answering=answering)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     with rehearsal:
         for warning in rehearsal.warnings:

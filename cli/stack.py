@@ -32,12 +32,13 @@ class Stack:
     Args:
         name: of the CloudFormation stack.
         endpoint_url: where the APIs are, if not at AWS.
+        account: in which it is, if not in that of the caller's own credentials.
     """
 
-    def __init__(self, name: str, endpoint_url: str | None = None) -> None:
+    def __init__(self, name: str, endpoint_url: str | None = None, account: Account | None = None) -> None:
         self.name = name
         self.endpoint_url = endpoint_url
-        self._account = Account(endpoint_url)
+        self._account = account or Account(endpoint_url)
 
     @cached_property
     def settings(self) -> Settings:

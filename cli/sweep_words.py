@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from cli.product import Act, Sweep, name_in
+from cli.product import Act, Sweep, bare, name_in
 
 DONE = ("done", "gone")
 """Statuses of acts after which the thing is not there any more."""
@@ -61,7 +61,8 @@ def act_told(act: Act) -> str:
 
 def act_name(act: Act) -> str:
     """The resource that an act is about."""
-    return f"{act.kind} {name_in(act.resource)}"
+    name = act.step["resource"]["name"] if act.step else ""
+    return f"{act.kind} {bare(act.kind, name) or name_in(act.resource)}"
 
 
 def deletes(act: Act) -> bool:

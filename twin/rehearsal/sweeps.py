@@ -45,4 +45,5 @@ def _act(taking: Taking, acts: Sequence[Item]) -> Item | None:
 def _taken(taking: Taking, act: Item) -> report.Taken:
     given: dict[str, Any] = {"kind": str(act["kind"]), "resource": str(act["resource"])}
     at = iso(taking.call.at) or ""
-    return report.Taken(at=at, operation=taking.call.operation, name=name_of(str(act["resource"])), **given)
+    known = str(act["step"]["resource"]["name"]).removeprefix("rule ")
+    return report.Taken(at=at, operation=taking.call.operation, name=known or name_of(given["resource"]), **given)

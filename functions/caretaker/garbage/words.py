@@ -47,8 +47,12 @@ def told(reference: Reference, resources: Mapping[str, Resource]) -> str:
 
 
 def _labelled(kind: Kind, name: str) -> str:
-    """`listener rule 7`, where the name is `rule 7` already."""
-    return f"{kind} {name.removeprefix(kind.value.rpartition(' ')[2] + ' ')}"
+    return f"{kind} {bare(kind, name)}"
+
+
+def bare(kind: str, name: str) -> str:
+    """A name that does not repeat its kind: `7` of listener rule `rule 7`."""
+    return name.removeprefix(kind.rpartition(" ")[2] + " ")
 
 
 def several(items: Sequence[str]) -> str:
