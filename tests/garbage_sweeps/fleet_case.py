@@ -33,7 +33,7 @@ from twin.kernel.clock import iso
 from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.gateway import ApiFault
 from twin.kernel.parameters import Parameters
-from twin.rehearsal.garbage_made import made
+from twin.rehearsal.garbage_made import ingresses, made
 from twin.rehearsal.garbage_truth import Truth
 
 NAMES = ("web", "web-api", "web-2", "api", "shop")
@@ -241,7 +241,8 @@ class Fleet(Stage):
         living = self.ecs.store.services.get(service)
         if living is None or living.express is None or living.status != "ACTIVE":
             return set()
-        return {str(one.arn) for _, one in made(living)}
+        shared = [one for at in ingresses(living) for one in (at.balancer.load_balancer, at.balancer.security_group)]
+        return {str(one.arn) for one in (*shared, *(own for _, own in made(living))) if one.arn is not None}
 
     def _about_to(self, truth: Truth, call: Call) -> None:
         if call.caller == CARETAKER and truth.deletes(call):
@@ -254,7 +255,7 @@ class Fleet(Stage):
     def unheard(self, arn: str) -> bool:
         """Whether nobody could know whose a resource was: the event that tells of it was lost, no inventory was
         recorded after it was made, and its service died before the patrol came."""
-        makers = {service.arn for service, _ in self.truth.makers(arn)}
+        makers = {service.arn for service in (*self.truth.tenants(arn), *(one for one, _ in self.truth.makers(arn)))}
         known = {claim.resource.arn for vpc in self.ledger.vpcs() for claim in self.ledger.claims(vpc)}
         return arn not in known | self.case.told and bool(makers & self.case.lost)
 

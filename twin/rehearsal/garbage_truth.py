@@ -69,6 +69,14 @@ class Truth:
         """The services for which ECS made a resource, with the ingress that it is a part of."""
         return [(service, ingress) for service in self.express for ingress, one in made(service) if one.arn == arn]
 
+    def tenants(self, arn: str) -> list[Service]:
+        """The services that ever were on a shared load balancer, by its ARN or its security group's."""
+        return [
+            service
+            for service in self.express
+            if any(arn in (at.balancer.load_balancer.arn, at.balancer.security_group.arn) for at in ingresses(service))
+        ]
+
     def _unowned(self, arn: str) -> Iterator[str]:
         """Why a resource is not that of dead services alone, or somebody wants it to stay."""
         yield from self._people.wishes(arn)
