@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from cli.account import Account
 from cli.approval import answer
@@ -19,19 +18,18 @@ _WORDS: dict[Literal["approve", "reject"], Literal["approved", "rejected"]] = {
 }
 
 
-@dataclass(frozen=True)
 class _InWorld(Account):
     """The account of a world, as one of its people sees it."""
 
-    world: World | None = None
-    caller: Caller = Caller("operator", "somebody")
+    def __init__(self, world: World, person: Caller) -> None:
+        super().__init__()
+        self._world, self._person = world, person
 
     def client(self, service: str) -> Any:
-        assert self.world is not None
-        return self.world.gateway.client(cast(Any, service), self.caller)
+        return self._world.gateway.client(service, self._person)
 
 
 def answering(world: World, to: str, word: Literal["approve", "reject"], by: str, why: str) -> str:
     """What `Rehearsal` needs for a world with answers. See `twin.rehearsal.actors.Answering`."""
-    account = _InWorld(None, world, Caller("operator", by))
-    return answer(Stack("caretaker", account=account), to, _WORDS[word], by, why).id
+    stack = Stack("caretaker", account=_InWorld(world, Caller("operator", by)))
+    return answer(stack, to, _WORDS[word], by, why).id

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cli.answers import answering
 from twin.kernel.kernel import Entry
 from twin.rehearsal.events import from_world
 from twin.rehearsal.loading import LoadedWorld, load_world, world_of
@@ -28,7 +29,7 @@ ACT = {"defaults": {"hosts": {"mode": "act"}}}
 def rehearsed(loaded: LoadedWorld, *, seed: int | None = None, template: Path | None = None) -> Report:
     """The report of a world with its own events."""
     planned = from_world(loaded.spec, loaded.folder, loaded.where)
-    with Rehearsal(loaded, planned, seed=seed, template=template) as rehearsal:
+    with Rehearsal(loaded, planned, seed=seed, template=template, answering=answering) as rehearsal:
         rehearsal.run()
         return rehearsal.report(0.0)
 
@@ -67,7 +68,8 @@ def ran(name: str) -> Ran:
 
 def _run(name: str) -> Ran:
     loaded = load_world(WORLDS / f"{name}.yaml")
-    with Rehearsal(loaded, from_world(loaded.spec, loaded.folder, loaded.where)) as rehearsal:
+    planned = from_world(loaded.spec, loaded.folder, loaded.where)
+    with Rehearsal(loaded, planned, answering=answering) as rehearsal:
         rehearsal.run()
         kernel = rehearsal.world.kernel
         entries = tuple(each for each in kernel.timeline if each.kind.startswith(("release.", "state.")))

@@ -17,7 +17,7 @@ from twin.kernel.alarms import CloudWatchOptions
 from twin.neighbours.ec2 import Ec2Options
 from twin.neighbours.groups import AutoScalingOptions
 from twin.neighbours.targets import Elbv2Options
-from twin.rehearsal import account_spec, express_spec, release_spec, traffic_spec
+from twin.rehearsal import account_spec, actor_spec, express_spec, release_spec, traffic_spec
 from twin.rehearsal import spec as specs
 from twin.rehearsal.durations import seconds, show
 from twin.rehearsal.loading import load_world, world_of
@@ -114,6 +114,8 @@ def test_lengths_for_people() -> None:
         (minimal(faults=[{"kind": "role_lacks", "action": "everything"}]), ["faults[0].action", "IAM action"]),
         (minimal(actors=[{"call": "ecs.UpdateService"}]), ["actors[0]", "at or when"]),
         (minimal(actors=[{"at": "+5m", "call": "UpdateService"}]), ["actors[0].call", '"UpdateService"']),
+        (minimal(answers=[{"to": "sweep", "answer": "approve"}]), ["answers[0]", "at or when"]),
+        (minimal(answers=[{"at": "+5m", "to": "sweep", "answer": "maybe"}]), ["answers[0].answer", '"maybe"']),
         (minimal(events=[{"at": "+5m"}]), ["events[0]", "file or event"]),
         (minimal(expect="done"), ["expect", '"done"']),
         (minimal(expect={"outcome": "undone", "reason": "x"}), ["expect.reason", "reason_contains"]),
@@ -257,7 +259,8 @@ def section(name: str) -> str:
         ("Stacks", [account_spec.Stack]),
         ("Gateways", [account_spec.Gateway]),
         ("Own things", [account_spec.Own]),
-        ("Actors", [specs.Actor]),
+        ("Actors", [actor_spec.Actor]),
+        ("Answers", [actor_spec.Answer]),
         ("Events", [specs.EventEntry]),
         ("Expect", [specs.Expectation]),
     ],

@@ -10,7 +10,7 @@ from rehearsals import WORLDS, broken, law, mutations, rehearsed, shipped
 from twin.ecs.express.options import EVERYTHING, Kind
 from twin.rehearsal.express_spec import ExpressChoices
 from twin.rehearsal.loading import load_world
-from twin.rehearsal.report import Report, Sweep
+from twin.rehearsal.report import Report, Sweep, TimelineEntry
 from twin.rehearsal.spec import Options
 
 QUICK = ["again", "last", "shared", "users_rule"]
@@ -29,6 +29,10 @@ def swept(name: str) -> Sweep:
 
 def deleted(sweep: Sweep) -> list[str]:
     return [f"{act.operation} {act.name}" for act in sweep.deleted]
+
+
+def said(report: Report, kind: str) -> list[TimelineEntry]:
+    return [entry for entry in report.timeline if entry.kind == kind]
 
 
 def remains(sweep: Sweep, part: str) -> str:
@@ -85,10 +89,27 @@ def test_data_is_lost_only_where_policy_says_so() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["observe", "approve"])
+@pytest.mark.parametrize("name", ["observe", "rejected", "expired"])
 def test_without_leave_nothing_is_deleted(name: str) -> None:
     assert mutations(world(name)) == []
     assert world(name).sweeps[-1].deleted == []
+
+
+@pytest.mark.long
+def test_what_a_person_approves_is_deleted_after_the_answer() -> None:
+    report = world("approved")
+    approved, rejected = said(report, "actor.acted")[-1], said(report, "actor.refused")[0]
+    assert "anna: caretaker approve" in approved.text
+    assert "was approved before by anna" in rejected.text
+    entered = [entry.at for entry in said(report, "state.entered") if "Delete next" in entry.text]
+    assert approved.at < entered[0]
+    assert law(report, "all_garbage_gone").held is True
+
+
+@pytest.mark.long
+def test_an_answer_after_the_question_has_expired_is_refused() -> None:
+    (refused,) = said(world("expired"), "actor.refused")
+    assert "the question has expired at" in refused.text
 
 
 @pytest.mark.long

@@ -46,6 +46,7 @@ class Rehearsal:
         planned: events to put; the clock starts at the time of the first.
         seed, until: override the world's own.
         template: the SAM template that is deployed.
+        answering: how answers are given; a world that has some needs it.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Rehearsal:
         seed: int | None = None,
         until: float | None = None,
         template: Path | None = None,
+        answering: actors.Answering | None = None,
     ) -> None:
         self.spec = loaded.spec
+        self._answering = answering
         self._where = loaded.where
         self._planned = list(planned)
         self._until = self.spec.until if until is None else until
@@ -80,7 +83,7 @@ class Rehearsal:
             self.observer = Observer(self.world, budgets(self.spec))
             self.releases = ReleaseObserver(self.world)
             self.garbage = GarbageObserver(self.world)
-            actors.Actors(self.world)
+            actors.Actors(self.world, self._answering)
             self._plan_events()
         except WorldError as error:
             self._stack.close()

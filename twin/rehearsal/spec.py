@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from twin.rehearsal.account_spec import Gateway, Own, Stack
+from twin.rehearsal.actor_spec import Actor, Answer
 from twin.rehearsal.express_spec import EXPRESS_FIELDS, Express, ExpressChoices
 from twin.rehearsal.fields import (
     Between,
-    Called,
     Count,
     InstanceId,
     IsoMoment,
@@ -368,30 +368,6 @@ Fault = Annotated[
 
 
 # --- what happens ----------------------------------------------------------------------------------------------------
-class When(Strict):
-    """The moment at which an execution enters or leaves a state, and a delay after it."""
-
-    state: str
-    machine: str = "ReplaceHost"
-    edge: Literal["entered", "left"] = "entered"
-    after: Seconds = 0.0
-    nth: Annotated[int, Field(ge=1)] = 1
-
-
-class Actor(Called):
-    """Somebody else who makes one call."""
-
-    at: Moment | None = None
-    when: When | None = None
-    name: str = Field(default="somebody", alias="as")
-
-    @model_validator(mode="after")
-    def _one_moment(self) -> Actor:
-        if (self.at is None) == (self.when is None):
-            raise ValueError("needs either at or when")
-        return self
-
-
 class EventEntry(Strict):
     """One event of the world's own: a file beside the world, or the event itself."""
 
@@ -562,6 +538,7 @@ class WorldSpec(Strict):
     gateways: list[Gateway] = []
     own: list[Own] = []
     actors: list[Actor] = []
+    answers: list[Answer] = []
     events: list[EventEntry] = []
     expect: Annotated[list[ExpectationOrWord] | None, BeforeValidator(_expectations)] = None
 
