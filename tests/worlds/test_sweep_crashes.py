@@ -1,10 +1,13 @@
-"""Every moment at which a sweep can be cut short: nothing in use is deleted, and the next run finishes the work.
+"""Moments at which a sweep is cut short on Lambda and the interpreter of Step Functions: nothing in use is deleted, and
+the next run finishes the work.
 
-`make test` tries a few moments; `pytest -m long tests/worlds/test_sweep_crashes.py` tries all of them.
+`pytest -m long tests/worlds/test_sweep_crashes.py` tries every write, every act and every state. That a function dies
+at any call, reads too, is in tests/garbage_sweeps/test_sweep_deaths.py, many times faster.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +58,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.long
-def test_a_function_dies_at_any_call(deployed: Path) -> None:
-    swept(SWEEPS.held(shared(), SWEEPS.every_moment(shared(), sweeping, deployed), template=deployed))
-
-
-@pytest.mark.long
-def test_a_function_dies_at_any_write_where_the_load_balancer_goes_too(deployed: Path) -> None:
+@pytest.mark.parametrize("world", [shared, last])
+def test_a_function_dies_at_any_write(deployed: Path, world: Callable[[], dict[str, Any]]) -> None:
     chosen = deaths(lambda point: sweeping(point) and point.changes)
-    swept(SWEEPS.held(last(), chosen, template=deployed))
+    swept(SWEEPS.held(world(), chosen, template=deployed))
 
 
 @pytest.mark.long
