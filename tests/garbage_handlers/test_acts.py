@@ -1,14 +1,39 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from caretaker.garbage import acts
 from caretaker.garbage.acts import PATIENCE, Turn, turn
 from caretaker.garbage.model import Kind
+from caretaker.garbage.sweep import act_from, act_item
 from sweep_cases import NOW, act, after, step
 
 
 def test_a_step_comes_back_as_it_was_written() -> None:
     given = step(owners=("a",), takes=("b",), after=("c",), beside=("d",))
     assert acts.step_from(acts.plain_step(given)) == given
+
+
+def test_an_act_comes_back_from_the_table_as_it_was_and_its_proof_opens_when_it_is_looked_into() -> None:
+    given = act(7, proof={"version": 1, "first": {"readings": []}}, live={"at": "now"})
+    found = act_from({"sk": "STEP#00007", **act_item(given)})
+    assert found == given
+    assert found.proof["first"] == {"readings": []}
+
+
+def test_the_acts_of_the_largest_sweep_fit_into_a_function_and_their_keys_into_an_item() -> None:
+    """Half a megabyte each, as with 500 living services, and as many acts as policy allows."""
+    proof = {
+        str(number): f"arn:aws:ecs:us-east-1:123456789012:service/shop/service-{number}" for number in range(7_000)
+    }
+    item = {"sk": "STEP#00001", **act_item(act(1, proof=proof))}
+    tracemalloc.start()
+    found = [act_from(item) for _ in range(750)]
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 20_000_000
+    assert sum(len(each.key) for each in found) < 50_000
+    assert len({act(number).key for number in range(1, 20)}) == 19
 
 
 def test_acts_are_done_in_their_order_and_each_once_an_invocation() -> None:

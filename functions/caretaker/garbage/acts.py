@@ -11,7 +11,7 @@ from caretaker.garbage import plain
 from caretaker.garbage.graph import Graph
 from caretaker.garbage.model import Kind
 from caretaker.garbage.plan import Ask, Step
-from caretaker.garbage.sweep import Act, Status
+from caretaker.garbage.sweep import Act, Status, sealed
 
 # Load balancers' network interfaces and draining targets vanish within minutes; ACM and Auto Scaling lag less. What is
 # in the way for longer than this is kept, and the next patrol tries again.
@@ -65,7 +65,7 @@ def act_of(step: Step, proof: Mapping[str, Any]) -> Act:
         kind=step.kind.value,
         params=step.params,
         why=step.why,
-        proof=proof,
+        proof=sealed(proof),
         step=plain_step(step),
         created=step.resource.identity.created,
     )

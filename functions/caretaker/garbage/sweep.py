@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from caretaker.runtime.approval import Approval, approval_from
@@ -120,7 +121,9 @@ class Act:
     @property
     def key(self) -> str:
         """The same for the same act on the same resource in every plan."""
-        return f"{self.action} {self.resource} {json.dumps(self.params, sort_keys=True)}"
+        # A digest: a question to a person holds those of all acts, in an item that may be 400 KB.
+        what = f"{self.action} {self.resource} {json.dumps(self.params, sort_keys=True)}"
+        return hashlib.sha256(what.encode()).hexdigest()[:32]
 
     @property
     def over(self) -> bool:
@@ -158,7 +161,8 @@ def sweep_id(vpc: str, generation: int, attempt: int = 1) -> str:
 # --- in the table ----------------------------------------------------------------------------------------------------
 
 SWEEP_FIELDS = tuple(Sweep.__dataclass_fields__)
-_PACKED = ("params", "proof", "step", "live")
+_PACKED = ("params", "step")
+_SEALED = ("proof", "live")
 ACT_FIELDS = tuple(name for name in Act.__dataclass_fields__ if name != "number")
 
 
@@ -173,11 +177,43 @@ def sweep_from(item: Item) -> Sweep:
     return Sweep(**given)
 
 
+class Sealed(Mapping[str, Any]):
+    """A large document as the table holds it, opened only while somebody looks into it: the proofs of one sweep, opened
+    all at once, would not fit into a function's memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __getitem__(self, name: str) -> Any:
+        return _opened(self.data)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_opened(self.data))
+
+    def __len__(self) -> int:
+        return len(_opened(self.data))
+
+
+@lru_cache(maxsize=2)
+def _opened(data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(zlib.decompress(data))
+    return found
+
+
+def sealed(document: Mapping[str, Any]) -> Sealed:
+    """The document, compressed."""
+    return document if isinstance(document, Sealed) else Sealed(_packed(document))
+
+
+def _packed(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
+
+
 def act_value(name: str, value: Any) -> Any:
     """A field of an act as the table holds it: what expressions do not read is compressed."""
-    if name in _PACKED:
-        return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 6)
-    return plain_value(value)
+    if name in _SEALED:
+        return sealed(value).data
+    return _packed(value) if name in _PACKED else plain_value(value)
 
 
 def act_item(act: Act) -> dict[str, Any]:
@@ -188,6 +224,8 @@ def act_from(item: Item) -> Act:
     given = {name: item[name] for name in ACT_FIELDS if name in item}
     for name in _PACKED:
         given[name] = json.loads(zlib.decompress(bytes(given[name])))
+    for name in _SEALED:
+        given[name] = Sealed(bytes(given[name]))
     for name in ("first", "at", "due"):
         given[name] = optional(given.get(name), name)
     return Act(number=int(str(item["sk"]).removeprefix("STEP#")), **given)

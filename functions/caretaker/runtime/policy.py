@@ -170,7 +170,7 @@ class GarbagePolicy:
         mode: `observe` proves and reports, `approve` asks before it deletes, `act` deletes.
         grace: how long a service has to be gone before anything of it counts as left behind: ECS itself deletes first.
         apart: at least so long between the two observations that a deletion needs.
-        cap: the most that one sweep deletes, 1 to 1000; the rest is the next one's.
+        cap: the most that one sweep deletes, 1 to 500; the rest is the next one's.
         certificates, log_groups, task_definitions, clusters: whether these are deleted as well.
         approval_expires: how long an approval is waited for.
         keep: nothing of the service is ever deleted; a service's own document says so.

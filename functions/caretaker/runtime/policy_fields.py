@@ -112,7 +112,7 @@ class GarbageFields(_Strict):
     # ECS goes on deleting for some minutes after it has said INACTIVE; less would race with it.
     grace: Annotated[int, Field(strict=True, ge=300, le=30 * _DAY)] = 3_600
     apart: Annotated[int, Field(strict=True, ge=60, le=_DAY)] = 900
-    cap: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 50
+    cap: Annotated[int, Field(strict=True, ge=1, le=500)] = 50
     certificates: Disposal = "delete"
     log_groups: Disposal = "keep"
     task_definitions: Disposal = "keep"
