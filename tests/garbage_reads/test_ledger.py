@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from caretaker.aws.errors import ConditionFailed
 from caretaker.garbage import inventory
-from caretaker.garbage.inventory import REVISIONS, Entry, Inventory, Item
+from caretaker.garbage.inventory import DEFINITIONS, REVISIONS, Entry, Inventory, Item
 from caretaker.garbage.ledger import UNPLACED, Ledger, LedgerBusy
 from caretaker.garbage.model import Identity, Kind, Life
 from caretaker.runtime.clock import iso
@@ -131,6 +131,16 @@ def test_an_inventory_that_comes_late_brings_what_it_saw_and_makes_nothing_curre
 def test_what_is_dead_stays_dead_since_the_earliest_time_that_was_told() -> None:
     entry = after((at(6), at(6)), (at(4), at(7)), inventory_of(9, RULE))
     assert (entry.life, entry.since) == (Life.DEAD, at(4))
+
+
+def test_task_definitions_are_bounded_and_the_latest_stay() -> None:
+    made = tuple(Item(Identity(f"{ARN}:{number}"), Kind.TASK_DEFINITION) for number in range(DEFINITIONS + 7))
+    one, other = (
+        Inventory(OWNER, at(minute), Life.ALIVE, items=items) for minute, items in enumerate((made[::2], made))
+    )
+    entry = after(one, other)
+    assert entry == after(other, one) == after(other, one, other)
+    assert set(entry.known) == {each.resource for each in made[7:]}
 
 
 def test_revisions_are_bounded_the_same_way_in_any_order() -> None:

@@ -14,6 +14,9 @@ from caretaker.garbage.model import Claim, Identity, Kind, Life, Owner
 
 # Revisions that a claim remembers; a resource that lives for years is in more than an item can hold.
 REVISIONS = 60
+# Task definitions that the ledger knows of one service: those of each release stay, and an item holds 400 KB. What is
+# older is nobody's then, and stays.
+DEFINITIONS = 5_000
 
 
 @dataclass(frozen=True)
@@ -119,10 +122,18 @@ def add(entry: Entry, news: Inventory) -> Entry:
     known = dict(entry.known)
     for item in news.items:
         known[item.resource] = _with(known.get(item.resource), item, news.at)
-    entry = replace(entry, known=known, whole=max(entry.whole, news.at) if news.whole else entry.whole)
+    entry = replace(entry, known=_bounded(known), whole=max(entry.whole, news.at) if news.whole else entry.whole)
     if news.vpc and (news.at, news.vpc) > (entry.placed, entry.vpc):
         entry = replace(entry, vpc=news.vpc, role=news.role, placed=news.at)
     return _told(entry, news.life, news.at, news.words)
+
+
+def _bounded(known: Mapping[Identity, Known]) -> Mapping[Identity, Known]:
+    """Without the earliest task definitions, the same ones in whatever order news came."""
+    definitions = [key for key, each in known.items() if each.kind is Kind.TASK_DEFINITION]
+    earliest = sorted(definitions, key=lambda key: (len(key.arn), key.arn))[:-DEFINITIONS]
+    dropped = frozenset(earliest)
+    return {key: each for key, each in known.items() if key not in dropped} if dropped else known
 
 
 def bury(entry: Entry, since: str, at: str, words: str) -> Entry:

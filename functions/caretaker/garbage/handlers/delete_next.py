@@ -21,6 +21,8 @@ from caretaker.runtime.policy import GarbagePolicy, SweepMode
 
 # Acts of one invocation; each is a handful of calls.
 FEW = 5
+# Milliseconds that one of them may take where AWS makes every call wait.
+_ONE_ACT = 60_000
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -38,6 +40,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return judging.look_again(desk, ground)
     tried: list[int] = []
     for _ in range(FEW):
+        if tried and context.get_remaining_time_in_millis() < _ONE_ACT:
+            break
         turn = acts.turn(desk.records.acts(desk.sweep.id), desk.now, tried)
         if turn.over:
             return {"next": "close"}
