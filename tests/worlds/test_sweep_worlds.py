@@ -112,6 +112,46 @@ def test_an_answer_after_the_question_has_expired_is_refused() -> None:
     assert "the question has expired at" in refused.text
 
 
+def groups(sweep: Sweep) -> set[str]:
+    """Names of the target groups that it deleted."""
+    return {act.name for act in sweep.deleted if act.operation == "DeleteTargetGroup"}
+
+
+def when(report: Report, part: str) -> str:
+    """The moment of the timeline's only line with a part."""
+    (found,) = [entry.at for entry in report.timeline if part in entry.text]
+    return found
+
+
+@pytest.mark.long
+def test_both_places_of_a_service_stay_while_its_deployment_is_in_flight() -> None:
+    report = world("deploying")
+    first, second = report.sweeps
+    begun, ended = when(report, "web: deployment is IN_PROGRESS"), when(report, "web: deployment is SUCCESSFUL")
+    observed = [entry.at for entry in said(report, "state.entered") if entry.text.endswith(": Observe")]
+    assert begun < observed[0] < observed[2] < ended, "all that the first sweep saw was in flight"
+    assert all(begun < act.at < ended for act in first.deleted)
+    assert "shop-api-vpc-0123456789abcdef0" in {act.name for act in first.deleted}
+    assert all(ended < act.at for act in second.deleted)
+    assert (len(groups(first)), len(groups(second)), groups(first) & groups(second)) == (2, 2, set())
+    assert second.deleted[0].operation == "DeleteRule"
+    assert [(each.desired, each.healthy) for each in report.services if each.service == "web"] == [(1, 1)]
+
+
+@pytest.mark.long
+def test_the_place_that_a_service_is_rolled_back_from_stays_until_that_is_over() -> None:
+    report = world("rolling_back")
+    first, second = report.sweeps
+    begun, ended = when(report, "web: deployment is ROLLBACK_IN_PROGRESS"), when(report, "is ROLLBACK_SUCCESSFUL")
+    observed = [entry.at for entry in said(report, "state.entered") if entry.text.endswith(": Observe")]
+    assert begun < observed[0] < ended, "the first look is at a rollback in flight"
+    for name in groups(second):
+        assert "the first observation says otherwise: in use" in remains(first, name)
+    assert (len(groups(first)), len(groups(second)), groups(first) & groups(second)) == (2, 2, set())
+    assert [act.operation for act in second.deleted][-2:] == ["DeleteLoadBalancer", "DeleteSecurityGroup"]
+    assert [(each.desired, each.healthy) for each in report.services if each.service == "web"] == [(1, 1)]
+
+
 @pytest.mark.long
 def test_a_cap_leaves_the_rest_to_the_next_sweep() -> None:
     first, second = world("cap").sweeps
