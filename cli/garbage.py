@@ -18,13 +18,16 @@ from rich.console import Console
 
 from cli.garbage_view import overview, why
 from cli.product import (
+    MANAGED,
     Act,
+    AwsFailure,
     Judgement,
     Ledger,
     Observation,
     Sweep,
     Sweeps,
     clients,
+    ec2,
     garbage_policies,
     iso,
     judged,
@@ -60,8 +63,8 @@ def show_garbage(
         WorldError: the ledger knows no such VPC, or no resource is meant, or several.
     """
     with in_one_line(), as_endpoint(stack.endpoint_url):
-        vpcs = places(stack, vpc)
         notes = Console(stderr=True, highlight=False)
+        vpcs = places(stack, vpc, notes)
         seen = [look(stack, each, now(), _patient(notes, each, sleep)) for each in vpcs]
     if as_json:
         print(json.dumps([plain(each) for each in seen], indent=2, ensure_ascii=False))
@@ -73,9 +76,10 @@ def show_garbage(
             console.print(overview(each.vpc, each.judgement, each.sweeps, every=every))
 
 
-def places(stack: Stack, vpc: str | None) -> list[str]:
-    """The VPCs to look at."""
-    known = Ledger(stack.table).vpcs()
+def places(stack: Stack, vpc: str | None, notes: Console) -> list[str]:
+    """The VPCs to look at: those that the ledger knows, and those in which ECS has made a security group for somebody
+    of whom it knows nothing."""
+    known = sorted({*Ledger(stack.table).vpcs(), *_managed(notes)})
     if vpc is not None and vpc not in known:
         raise WorldError(
             f"--vpc {vpc}: the ledger knows no Express service there; it knows {', '.join(known) or 'none'}"
@@ -86,6 +90,15 @@ def places(stack: Stack, vpc: str | None) -> list[str]:
             "daily patrol (function GarbageRecordInventory)"
         )
     return [vpc] if vpc is not None else known
+
+
+def _managed(notes: Console) -> list[str]:
+    """VPCs with a security group of ECS's, as every Express service has unless it was given others."""
+    try:
+        return ec2.vpcs_of_tagged_groups(MANAGED, "true")
+    except AwsFailure as error:
+        notes.print(f"VPCs that the ledger does not know were not looked for: {error}")
+        return []
 
 
 def look(stack: Stack, vpc: str, now: datetime, wait: Callable[[Any], None]) -> Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caretaker.aws import clients, ecs
+from caretaker.aws import clients, ec2, ecs
 from caretaker.aws.errors import (
     AwsFailure,
     ConditionFailed,
@@ -15,6 +15,7 @@ from caretaker.aws.errors import (
 )
 from caretaker.garbage import express
 from caretaker.garbage.desk import policies_of as garbage_policies
+from caretaker.garbage.detach import MANAGED
 from caretaker.garbage.express import Managed
 from caretaker.garbage.inventory import Entry as LedgerEntry
 from caretaker.garbage.judging import judged
@@ -52,6 +53,7 @@ from caretaker.runtime.table import Table
 __all__ = [
     "GONE",
     "IN_FLIGHT",
+    "MANAGED",
     "Act",
     "Approval",
     "AwsFailure",
@@ -90,6 +92,7 @@ __all__ = [
     "bare",
     "call",
     "clients",
+    "ec2",
     "ecs",
     "express",
     "garbage_policies",

@@ -17,6 +17,7 @@ from cli.garbage_view import unread
 from cli.main import run
 from cli.product import Reading
 from twin.errors import WorldError
+from twin.kernel.api import WORLD
 from twin.kernel.gateway import ApiFault
 from twin.world import World
 
@@ -127,6 +128,21 @@ def test_what_may_not_be_read_is_unknown_and_says_what_to_grant(
     # The rule is there; that it could not be seen does not make it gone.
     assert "listener rule 2f0749bb77da71b8: gone, or among what could not be read (1 reading)" in text
     assert grant in why
+
+
+def test_what_ecs_made_and_nobody_has_is_listed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """As after a creation that was taken back before anybody knew of it."""
+    service = "arn:aws:ecs:us-east-1:123456789012:service/shop/half"
+    tags = [{"ResourceType": "security-group", "Tags": [{"Key": "AmazonECSManaged", "Value": "true"}]}]
+    params = {"GroupName": "shop-half", "Description": f"Security group for ECS service: {service}", "VpcId": VPC}
+    group = world.gateway.call("ec2", "CreateSecurityGroup", {**params, "TagSpecifications": tags}, WORLD)["GroupId"]
+    try:
+        text = lines(shown(world, capsys))
+    finally:
+        world.gateway.call("ec2", "DeleteSecurityGroup", {"GroupId": group}, WORLD)
+    assert "1 things that ECS made and no service has (a creation that failed?): never touched, look at them" in text
+    assert "security group shop-half: no Express service in the ledger made it: nobody knows whose it is; " in text
+    assert "ECS made it, by its tag AmazonECSManaged, and shop/half, by its description" in text
 
 
 def test_doubts_are_told_by_operation() -> None:

@@ -75,6 +75,13 @@ def describe_subnets(subnet_ids: Iterable[str]) -> list[dict[str, Any]]:
     return batched_pages(clients.ec2().describe_subnets, "SubnetIds", subnet_ids, _IDS, "Subnets")
 
 
+def vpcs_of_tagged_groups(tag: str, value: str) -> list[str]:
+    """Ids of the VPCs in which a security group has the tag."""
+    filters: list[dict[str, Any]] = [{"Name": f"tag:{tag}", "Values": [value]}]
+    groups = pages(clients.ec2().describe_security_groups, "SecurityGroups", token="NextToken", Filters=filters)
+    return sorted({str(group["VpcId"]) for group in groups if group.get("VpcId")})
+
+
 def describe_launch_template(template_id: str, version: str) -> dict[str, Any]:
     """Data of one version of a launch template; `version` is a number, `$Default` or `$Latest`."""
     answer = call(clients.ec2().describe_launch_template_versions, LaunchTemplateId=template_id, Versions=[version])
