@@ -93,3 +93,13 @@ def test_what_the_ledger_knows_is_looked_at_though_no_service_can_be_listed(stag
         patrolled(stage, iso(stage.now), 9)
     assert [entry.life for entry in stage.ledger.entries(stage.vpc)] == [Life.UNKNOWN]  # the sweep finds out since when
     assert asked == [stage.vpc]
+
+
+def test_what_could_not_be_read_is_told_and_read_again(stage: Stage, asked: list[str]) -> None:
+    due = iso(stage.now)
+    stage.fail("ecs", "DescribeServiceRevisions", "ServiceUnavailable")
+    with pytest.raises(NotAllPatrolled, match="shop/a: ACTIVE.*not read: DescribeServiceRevisions: ServiceUnavailable"):
+        patrolled(stage, due, 9)
+    stage.gateway.api_faults.clear()
+    patrolled(stage, due, 9)
+    assert {bool(entry.whole) for entry in stage.ledger.entries(stage.vpc)} == {True}

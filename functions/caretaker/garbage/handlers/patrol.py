@@ -71,7 +71,8 @@ class Patrol:
 
     def record(self, has_time: Callable[[], bool]) -> None:
         """Every service that ECS lists, and every one of the ledger that is not known to be gone: those first that
-        nobody has looked at for the longest time. What was looked at since the patrol was due is not looked at again.
+        nobody has looked at for the longest time. What was looked at since the patrol was due is not looked at again,
+        unless something could not be read then.
         """
         due = self._due()
         for place, arn in enumerate(due):
@@ -83,18 +84,24 @@ class Patrol:
     def _record(self, arn: str) -> None:
         try:
             # The schedule's time may be hours ago: when a service died, the sweep finds out.
-            words = inventories.record(self.ledger, arn, self.now, thorough=False, deaths=False).words
+            recorded = inventories.record(self.ledger, arn, self.now, thorough=False, deaths=False)
         except (AwsFailure, LedgerBusy) as error:
             self.failed.append(f"{arn}: {error}")
-        else:
-            logging.logger().debug(f"{arn}: {words}")
+            return
+        if not recorded.whole:
+            # What an update has retired shows in a whole inventory alone.
+            self.failed.append(f"{arn}: {recorded.words}")
+        logging.logger().debug(f"{arn}: {recorded.words}")
 
     def _due(self) -> list[str]:
         told = dict.fromkeys(self._listed(), "")
+        doubtful = set()
         for entry in self._entries():
             if entry.life is not Life.DEAD:
                 told[entry.owner.arn] = max(told.get(entry.owner.arn, ""), entry.at)
-        return sorted((arn for arn, at in told.items() if at < iso(self.now)), key=lambda arn: (told[arn], arn))
+                doubtful |= {entry.owner.arn} if entry.words else set()
+        due = (arn for arn, at in told.items() if at < iso(self.now) or arn in doubtful)
+        return sorted(due, key=lambda arn: (told[arn], arn))
 
     def _listed(self) -> list[str]:
         try:
