@@ -133,6 +133,19 @@ def test_what_is_dead_stays_dead_since_the_earliest_time_that_was_told() -> None
     assert (entry.life, entry.since) == (Life.DEAD, at(4))
 
 
+def test_a_service_that_moved_is_of_every_vpc_in_which_it_was(store: Table) -> None:
+    ledger = Ledger(store)
+    ledger.record(inventory_of(1, RULE, vpc=""))
+    assert ledger.vpcs() == []
+    ledger.record(inventory_of(2, RULE, vpc="vpc-1"))
+    ledger.record(inventory_of(3, GROUP, vpc="vpc-2"))
+    assert ledger.vpcs() == ["vpc-1", "vpc-2"]
+    assert [entry.vpc for vpc in ledger.vpcs() for entry in ledger.entries(vpc)] == ["vpc-2", "vpc-2"]
+    assert ledger.entries("vpc-3") == []
+    ledger.forget(OWNER)
+    assert [ledger.entries(vpc) for vpc in ("vpc-1", "vpc-2")] == [[], []]
+
+
 def test_task_definitions_are_bounded_and_the_latest_stay() -> None:
     made = tuple(Item(Identity(f"{ARN}:{number}"), Kind.TASK_DEFINITION) for number in range(DEFINITIONS + 7))
     one, other = (

@@ -42,7 +42,7 @@ class Recorded:
     @property
     def vpcs(self) -> tuple[str, ...]:
         """Ids of their VPCs, as far as they are known."""
-        return tuple(sorted({entry.vpc for entry in self.entries} - {""}))
+        return tuple(sorted({vpc for entry in self.entries for vpc in entry.vpcs}))
 
 
 def services() -> list[str]:
@@ -186,12 +186,14 @@ class _Reader:
         role = shown.get("infrastructureRoleArn", "")
         self._claim(role, Kind.ROLE, active)
         self._claim(express.cluster_of(self.owner.arn), Kind.CLUSTER, active, shared=True)
+        vpcs = self._vpcs(shown, revisions)
         words = "; ".join(self.doubts)
         return Inventory(
             owner=self.owner,
             at=self.at,
             life=Life.ALIVE if status == "ACTIVE" else Life.DRAINING,
-            vpc=self._vpc(shown, revisions),
+            vpc=next(iter(vpcs), ""),
+            also=vpcs[1:],
             role=role,
             items=tuple(self.items[key] for key in sorted(self.items)),
             whole=not words and status == "ACTIVE",
@@ -207,12 +209,14 @@ class _Reader:
         role = shown.get("infrastructureRoleArn", "")
         self._claim(role, Kind.ROLE, revisions)
         self._claim(express.cluster_of(self.owner.arn), Kind.CLUSTER, revisions, shared=True)
+        vpcs = self._vpcs(shown, [{"networkConfiguration": {"subnets": answer.subnets}}])
         words = "it was gone before its resources could be recorded: nobody knows which they are"
         return Inventory(
             owner=self.owner,
             at=self.at,
             life=Life.UNKNOWN,
-            vpc=self._vpc(shown, [{"networkConfiguration": {"subnets": answer.subnets}}]),
+            vpc=next(iter(vpcs), ""),
+            also=vpcs[1:],
             role=role,
             items=tuple(self.items[key] for key in sorted(self.items)),
             whole=False,
@@ -256,19 +260,21 @@ class _Reader:
         self.doubts.extend(str(failure) for failure in lost)
         return list(found.items)
 
-    def _vpc(self, shown: Json, revisions: Iterable[Json]) -> str:
-        if self.before is not None and self.before.vpc:
-            return self.before.vpc  # a service never moves
+    def _vpcs(self, shown: Json, revisions: Iterable[Json]) -> tuple[str, ...]:
+        """The VPCs in which it is: the one that it came to last, then others."""
+        known = (self.before.vpc,) if self.before is not None and self.before.vpc else ()
         subnets = {subnet for each in express.configurations(shown) for subnet in express.subnets(each)}
-        subnets |= {subnet for each in revisions for subnet in express.subnets(each)}
+        if not subnets and not known:
+            subnets = {subnet for each in revisions for subnet in express.subnets(each)}
         if not subnets:
-            return ""
+            return known
         try:
             found = ec2.describe_subnets(sorted(subnets))
         except AwsFailure as error:
             self.doubts.append(str(error))
-            return ""
-        return next((str(item["VpcId"]) for item in found), "")
+            return known
+        # While it moves, both revisions are active.
+        return tuple(sorted({str(item["VpcId"]) for item in found}, key=lambda vpc: (vpc in known, vpc)))
 
     # --- claiming ----------------------------------------------------------------------------------------------------
 

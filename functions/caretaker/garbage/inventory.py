@@ -50,6 +50,7 @@ class Inventory:
         items: its resources.
         whole: everything was read, and the service was ACTIVE: what is not among `items` is not its any more.
         words: what could not be read, in AWS's words.
+        also: ids of further VPCs in which it is: an update may move it to another one.
     """
 
     owner: Identity
@@ -60,6 +61,7 @@ class Inventory:
     items: tuple[Item, ...] = ()
     whole: bool = True
     words: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Entry:
         whole: when an inventory of it was last whole.
         vpc, role: by the newest inventory that knew them, read at `placed`.
         known: its resources.
+        vpcs: ids of all VPCs in which it ever was, in order: what it left may lie in any of them.
     """
 
     owner: Identity
@@ -101,6 +104,7 @@ class Entry:
     role: str = ""
     placed: str = ""
     known: Mapping[Identity, Known] = field(default_factory=dict)
+    vpcs: tuple[str, ...] = ()
 
     def as_owner(self) -> Owner:
         return Owner(self.owner, self.life, self.since, words=self.words)
@@ -123,6 +127,7 @@ def add(entry: Entry, news: Inventory) -> Entry:
     for item in news.items:
         known[item.resource] = _with(known.get(item.resource), item, news.at)
     entry = replace(entry, known=_bounded(known), whole=max(entry.whole, news.at) if news.whole else entry.whole)
+    entry = replace(entry, vpcs=tuple(sorted({*entry.vpcs, news.vpc, *news.also} - {""})))
     if news.vpc and (news.at, news.vpc) > (entry.placed, entry.vpc):
         entry = replace(entry, vpc=news.vpc, role=news.role, placed=news.at)
     return _told(entry, news.life, news.at, news.words)

@@ -4,7 +4,7 @@ The inventory of a service dies with it; after that only tags and names are left
 apart by ARN and creation time, so one that is created again under the same name is another owner.
 
     EXPRESS#<service arn> / SERVICE#<createdAt>       the service, with its claims on resources (compressed)
-    GARBAGE#<vpc> / <service arn>#<createdAt>         the services of a VPC; `-` while it is not known
+    GARBAGE#<vpc> / <service arn>#<createdAt>         the services of a VPC, of now or before; `-` while none is known
     LEDGER / <vpc>                                    the VPCs
 
 All that is known of a service is one item: news are merged with it (`caretaker.garbage.inventory`) and written on the
@@ -80,7 +80,8 @@ class Ledger:
             return
         if resources is None:
             self.table.delete(*_service_key(owner))
-            self.table.delete(*_place_key(entry))
+            for key in _place_keys(entry):
+                self.table.delete(*key)
             return
         gone = set(resources)
         self._change(
@@ -104,16 +105,18 @@ class Ledger:
 
     def _write(self, before: Entry, after: Entry, version: int) -> None:
         """The index first: an entry of it that leads to nothing misleads nobody, a service that it lacks is lost."""
-        moved = _place_key(before) != _place_key(after)
-        if moved or not version:
-            key, owner = _place_key(after), after.owner
-            self.table.put({"pk": key[0], "sk": key[1], "arn": owner.arn, "created": owner.created})
-            self.table.put({"pk": "LEDGER", "sk": after.vpc or UNPLACED})
+        were = _place_keys(before) if version else []
+        owner = after.owner
+        for vpc, key in zip(_places(after), _place_keys(after), strict=True):
+            if key not in were:
+                self.table.put({"pk": key[0], "sk": key[1], "arn": owner.arn, "created": owner.created})
+                self.table.put({"pk": "LEDGER", "sk": vpc})
         condition = "#version = :version" if version else "attribute_not_exists(#pk)"
         values = {":version": version} if version else None
         self.table.put({**_item(after), "version": version + 1}, condition=condition, values=values)
-        if moved and version:
-            self.table.delete(*_place_key(before))
+        for key in were:
+            if key not in _place_keys(after):
+                self.table.delete(*key)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -160,8 +163,12 @@ def _service_key(owner: Identity) -> Key:
     return _pk(owner.arn), f"SERVICE#{owner.created}"
 
 
-def _place_key(entry: Entry) -> Key:
-    return f"GARBAGE#{entry.vpc or UNPLACED}", f"{entry.owner.arn}#{entry.owner.created}"
+def _places(entry: Entry) -> tuple[str, ...]:
+    return entry.vpcs or (UNPLACED,)
+
+
+def _place_keys(entry: Entry) -> list[Key]:
+    return [(f"GARBAGE#{vpc}", f"{entry.owner.arn}#{entry.owner.created}") for vpc in _places(entry)]
 
 
 def _item(entry: Entry) -> dict[str, Any]:
@@ -178,6 +185,7 @@ def _item(entry: Entry) -> dict[str, Any]:
         "since": entry.since,
         "whole": entry.whole,
         "vpc": entry.vpc,
+        "vpcs": list(entry.vpcs),
         "role": entry.role,
         "placed": entry.placed,
         "known": zlib.compress(json.dumps(known, sort_keys=True, separators=(",", ":")).encode(), 6),
@@ -197,6 +205,7 @@ def _entry(item: Item) -> Entry:
         item["role"],
         item["placed"],
         {each.resource: each for each in known},
+        tuple(item["vpcs"]),
     )
 
 

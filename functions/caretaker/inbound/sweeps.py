@@ -20,7 +20,7 @@ def begin(reading: SweepAsked, settings: Settings, table: Table) -> None:
         NoAttemptLeft: executions of the VPC's next sweep ended before they opened it.
     """
     entries = Ledger(table).of_service(reading.service) if reading.service else []
-    vpcs = [reading.vpc] if reading.vpc else sorted({entry.vpc for entry in entries} - {""})
+    vpcs = [reading.vpc] if reading.vpc else sorted({vpc for entry in entries for vpc in entry.vpcs})
     if not vpcs:
         logging.logger().info(f"nothing to do: {reading.service}: the ledger knows no Express service of that ARN")
         return

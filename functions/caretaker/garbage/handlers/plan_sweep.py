@@ -54,7 +54,7 @@ def _settle(desk: Desk, judged: Judgement, *, last: bool) -> None:
 def _forget(desk: Desk, judged: Judgement) -> None:
     """Take off the ledger what is gone, so that a VPC in which nothing is left is not swept again and again."""
     ledger = Ledger(desk.records.table)
-    placed = {entry.owner for entry in ledger.entries(desk.sweep.vpc) if entry.vpc == desk.sweep.vpc}
+    placed = {entry.owner for entry in ledger.entries(desk.sweep.vpc) if entry.vpcs == (desk.sweep.vpc,)}
     for owner, gone in dues.settled(judged.graph.observation, placed, shared=not judged.garbage).items():
         ledger.forget(owner, gone)
         logging.logger().info(f"{owner.arn}: {len(gone)} resources are gone, or another service's")
