@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads --compile-bytecode
 SEED ?= 1
+ONE_IN ?= 6
 
-.PHONY: help rehearse test lint types template unit test-full bench bench-judge bench-judge-full bench-releases bench-garbage test-sam requirements clean
+.PHONY: help rehearse test lint types template unit test-full kill-points bench bench-judge bench-judge-full bench-releases bench-garbage test-sam requirements clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -29,8 +30,11 @@ template: $(VENV)/ready
 unit: $(VENV)/ready
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not long"
 
-test-full: test ## the long checks too: every kill point, chaos, planted mistakes
-	$(BIN)/pytest -n 2 --dist loadgroup -m long
+test-full: test ## the long checks too: chaos, planted mistakes, random fleets, one in ONE_IN kill points
+	$(BIN)/pytest -n 2 --dist loadgroup -m long --one-in $(ONE_IN)
+
+kill-points: $(VENV)/ready ## every moment at which a function or an execution can be cut short: hours
+	$(BIN)/pytest -s -m moments
 
 bench: $(VENV)/ready ## the published figures: imports, ECS calls, a large fleet
 	$(BIN)/python -m benchmarks.bench_imports

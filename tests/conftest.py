@@ -5,9 +5,22 @@ import gc
 import pytest
 from hypothesis import settings
 
+from tests import forks
+
 # The same cases in every run, so that a run that fails can be replayed and one that passes means the same everywhere.
 settings.register_profile("replayed", derandomize=True)
 settings.load_profile("replayed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "of the moments that tests marked `moments` try, try one in so many"
+    parser.addoption("--one-in", type=int, default=1, metavar="N", help=text)
+
+
+@pytest.fixture(autouse=True)
+def _fewer_moments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("moments"):
+        monkeypatch.setattr(forks, "ONE_IN", request.config.getoption("--one-in"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

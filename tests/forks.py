@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
 JOBS = 2
+ONE_IN = 1
+"""Of the moments at which a run could fork, one in so many is tried (`pytest --one-in`, for tests marked `moments`)."""
 
 End = TypeVar("End")
 
@@ -36,6 +38,7 @@ class Forks(Generic[End]):
         self.child = False
         self.label = ""
         self._broken = broken
+        self._asked = 0
         self._children: dict[int, tuple[str, Path]] = {}
         self._results: list[End] = []
 
@@ -58,6 +61,9 @@ class Forks(Generic[End]):
     def fork(self, label: str) -> bool:
         """True in a new process in which `label` shall go wrong, False in this one. Only the plain run forks."""
         if self.child:
+            return False
+        self._asked += 1
+        if (self._asked - 1) % ONE_IN:
             return False
         while len(self._children) >= JOBS:
             self._reap()

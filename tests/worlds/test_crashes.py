@@ -89,6 +89,7 @@ def acts(point: Point) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("service", ["dynamodb", "the others"])
 def test_a_function_dies_at_any_call_that_changes_anything(deployed: Path, service: str) -> None:
     def chosen(point: Point) -> bool:
@@ -100,6 +101,7 @@ def test_a_function_dies_at_any_call_that_changes_anything(deployed: Path, servi
 
 
 @pytest.mark.long
+@pytest.mark.moments
 def test_a_function_dies_at_any_look(deployed: Path) -> None:
     """The first of each kind: for what stays behind, all looks between two calls that change anything are the same."""
 
@@ -112,12 +114,14 @@ def test_a_function_dies_at_any_look(deployed: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 def test_the_signal_function_dies_at_any_call(deployed: Path) -> None:
     for ended in HOSTS.held(small(), deaths(lambda point: point.function == "InboundSignal"), template=deployed):
         assert ended.outcomes == ("replaced",), str(ended)
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("world", [name for name in WORLDS if name != "launch"])
 def test_a_function_dies_at_any_act_in_other_groups(deployed: Path, world: str) -> None:
     for ended in HOSTS.held(WORLDS[world], deaths(acts), template=deployed):
@@ -125,6 +129,7 @@ def test_a_function_dies_at_any_act_in_other_groups(deployed: Path, world: str) 
 
 
 @pytest.mark.long
+@pytest.mark.moments
 def test_a_function_dies_for_good(deployed: Path) -> None:
     """Each time that it comes to that call: then the work is undone, or finished by the reaper, if it can be."""
     hopeless = ("HostsUndoReplacement", "HostsReleaseHosts", "HostsEndHosts", "HostsWaitForEnd", "HostsRestoreSettings")
@@ -134,6 +139,7 @@ def test_a_function_dies_for_good(deployed: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("hang", [0.0, 4.0, 60.0])
 def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> None:
     """The function that makes the call runs on; with `hang` its call takes effect in the middle of the clean-up."""
@@ -147,6 +153,7 @@ def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("world", [name for name in WORLDS if name != "launch"])
 def test_the_execution_is_stopped_at_any_act_in_other_groups(deployed: Path, world: str) -> None:
     HOSTS.held(
@@ -157,6 +164,7 @@ def test_the_execution_is_stopped_at_any_act_in_other_groups(deployed: Path, wor
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("delay", [0.0, 1.0])
 @pytest.mark.parametrize("how", ["stopped", "timed out"])
 def test_the_execution_ends_in_any_state(deployed: Path, how: Any, delay: float) -> None:
@@ -176,12 +184,14 @@ CLEANING = (
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("state", ["Wait for hosts", "Wait for tasks", "Wait for end"])
 def test_a_function_dies_while_it_undoes_or_finishes(deployed: Path, state: str) -> None:
     HOSTS.held(stopped_in(state), deaths(lambda point: point.changes and point.function in CLEANING), template=deployed)
 
 
 @pytest.mark.long
+@pytest.mark.moments
 def test_the_clean_up_is_stopped_too(deployed: Path) -> None:
     """In any state, and at any act of the undo, which then takes effect in the middle of the next undo."""
     HOSTS.held(
@@ -193,6 +203,7 @@ def test_the_clean_up_is_stopped_too(deployed: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 def test_a_batch_of_two_hosts_dies_at_any_act(deployed: Path) -> None:
     """The two pages of one notice name two of four hosts; the budget allows both at once."""
     document = small(

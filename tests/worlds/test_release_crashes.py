@@ -70,6 +70,7 @@ def never_promoted(results: list[Ended]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @ways
 def test_a_function_dies_at_any_call(deployed: Path, way: str) -> None:
     """Once: whoever invoked it invokes it again, and the bad revision goes back."""
@@ -79,6 +80,7 @@ def test_a_function_dies_at_any_call(deployed: Path, way: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @ways
 def test_a_good_release_survives_a_death_at_any_call(deployed: Path, way: str) -> None:
     """Not so where ECS asks a hook: it does not ask again when the function has died, but rolls back.
@@ -97,6 +99,7 @@ def test_a_good_release_survives_a_death_at_any_call(deployed: Path, way: str) -
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @ways
 def test_a_function_dies_for_good(deployed: Path, way: str) -> None:
     """Each time that it comes to that call: then nobody says that the release is good, and no weights are in between.
@@ -111,6 +114,7 @@ def test_a_function_dies_for_good(deployed: Path, way: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @ways
 @pytest.mark.parametrize("hang", [0.0, 60.0])
 def test_the_execution_of_a_bad_release_is_stopped_at_any_write(deployed: Path, way: str, hang: float) -> None:
@@ -124,6 +128,7 @@ def test_the_execution_of_a_bad_release_is_stopped_at_any_write(deployed: Path, 
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("hang", [0.0, 60.0])
 def test_the_execution_of_a_good_release_is_stopped_at_any_act(deployed: Path, hang: float) -> None:
     """The service's weights end on one side, whichever."""
@@ -131,6 +136,7 @@ def test_the_execution_of_a_good_release_is_stopped_at_any_act(deployed: Path, h
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @ways
 @behaviours
 @pytest.mark.parametrize("how", ["stopped", "timed out"])

@@ -58,6 +58,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("world", [shared, last])
 def test_a_function_dies_at_any_write(deployed: Path, world: Callable[[], dict[str, Any]]) -> None:
     chosen = deaths(lambda point: sweeping(point) and point.changes)
@@ -65,6 +66,7 @@ def test_a_function_dies_at_any_write(deployed: Path, world: Callable[[], dict[s
 
 
 @pytest.mark.long
+@pytest.mark.moments
 def test_a_function_dies_for_good(deployed: Path) -> None:
     """Each time that it comes to that call: what is left is left, and nothing in use is deleted."""
     results = SWEEPS.explored(
@@ -74,6 +76,7 @@ def test_a_function_dies_for_good(deployed: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("hang", [0.0, 60.0])
 def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> None:
     """The function that makes the call runs on; with `hang` its call takes effect in the middle of the next run."""
@@ -85,6 +88,7 @@ def test_the_execution_is_stopped_at_any_act(deployed: Path, hang: float) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.moments
 @pytest.mark.parametrize("how", ["stopped", "timed out"])
 def test_the_execution_ends_in_any_state(deployed: Path, how: Any) -> None:
     swept(SWEEPS.held(shared(), ends_at_states(how, 1.0), template=deployed))
