@@ -36,6 +36,7 @@ from twin.kernel.alarms import Alarms
 from twin.kernel.api import WORLD, Caller
 from twin.kernel.bus import EventBus
 from twin.kernel.cloudwatch import CloudWatch
+from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.gateway import Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.queues import Queues
@@ -83,7 +84,7 @@ class Fleet:
         self.ecs = ecs = Ecs(self.kernel, bus, elbv2, EcsOptions(express=choices), self.gateway)
         ecs.engine.network = self.ec2
         cloudwatch = CloudWatch(alarms)
-        for api in (ecs, self.ec2, elbv2, cloudwatch):
+        for api in (DynamoDb(self.kernel), ecs, self.ec2, elbv2, cloudwatch):
             self.gateway.register(api)
         Account(self.kernel, self.gateway, ec2=self.ec2, elbv2=elbv2, alarms=alarms, cloudwatch=cloudwatch)
         self.gateway.register(Stacks(self.kernel, gateway=self.gateway))

@@ -20,6 +20,7 @@ from twin.kernel.alarms import Alarms
 from twin.kernel.api import WORLD, Caller
 from twin.kernel.bus import EventBus
 from twin.kernel.cloudwatch import CloudWatch
+from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.gateway import ApiFault, Gateway
 from twin.kernel.kernel import Kernel
 from twin.kernel.queues import Queues
@@ -69,7 +70,7 @@ class Stage:
         self.ecs = Ecs(self.kernel, self.bus, self.elbv2, options, self.gateway)
         self.ecs.engine.network = self.ec2
         cloudwatch = CloudWatch(self.alarms)
-        for api in (self.ecs, self.ec2, self.elbv2, cloudwatch):
+        for api in (DynamoDb(self.kernel), self.ecs, self.ec2, self.elbv2, cloudwatch):
             self.gateway.register(api)
         self.account = Account(
             self.kernel, self.gateway, ec2=self.ec2, elbv2=self.elbv2, alarms=self.alarms, cloudwatch=cloudwatch

@@ -86,6 +86,28 @@ def test_a_part_that_is_read_twice_at_a_time_counts_once(stage: Stage, monkeypat
     same(observe.load(store, "twice"), clean)
 
 
+def test_an_environment_that_begins_anew_knows_what_one_that_goes_on_knows(stage: Stage) -> None:
+    """What a part adds to the table and what it leaves in memory are the same, part for part."""
+    clean, store = stage.observe(), stage.store
+    observe.begin(store, "parts", stage.vpc, stage.now)
+    parts, more = 0, True
+    while more:
+        left = iter(range(60_000, 0, -3_000))
+        more = stage.within(lambda left=left: observe.step(store, "parts", stage.now, lambda: next(left))).more  # type: ignore[misc]
+        if more:
+            (goes_on,) = observe._warm.values()
+            anew = observe._sheet(store, observe._cursor(store, "parts"), stage.now)
+            assert replace(anew, at="", claims=[]) == replace(goes_on, at="", claims=[])
+            assert list(anew.references) == list(goes_on.references)
+            parts += 1
+        if parts % 2:
+            observe._warm.clear()
+        stage.run(30)
+    assert parts > 3
+    assert not observe._warm
+    same(observe.load(store, "parts"), clean)
+
+
 def test_an_observation_that_has_ended_is_read_no_further(stage: Stage) -> None:
     stage.observe("ended")
     before = len(stage.kernel.calls)

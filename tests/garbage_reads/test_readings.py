@@ -13,6 +13,7 @@ from caretaker.garbage import observe
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS
 from caretaker.garbage.model import Kind, Life, Observation, Read
+from caretaker.garbage.pace import Pace
 from reads_stage import LEAVING, ROLE, Stage, staged, statuses
 
 from twin.kernel.api import Call
@@ -199,7 +200,7 @@ def test_the_operations_that_are_read_are_those_of_the_contract(clean: Observati
 
 
 def test_a_bucket_is_never_more_than_half_empty() -> None:
-    pace = observe.Pace(None)
+    pace = Pace(None)
     for rate in (rates.ECS_SERVICES, rates.ELB, rates.WAF):
         made = 0
         while pace.allows(rate):

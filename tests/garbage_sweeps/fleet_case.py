@@ -30,7 +30,6 @@ from twin.ecs.express.options import EVERYTHING, ExpressOptions
 from twin.errors import AwsError
 from twin.kernel.api import Call, Caller
 from twin.kernel.clock import iso
-from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.gateway import ApiFault
 from twin.kernel.parameters import Parameters
 from twin.rehearsal.garbage_made import ingresses, made
@@ -128,7 +127,6 @@ class Fleet(Stage):
         self.dice, self.case = dice, case
         self.everybody = dice.random() < 0.45  # leaves, and so does the load balancer's last service
         super().__init__(self._options())
-        self.gateway.register(DynamoDb(self.kernel))
         Parameters(self.kernel, self.gateway)
         self.gateway.validate_requests = False  # the worlds' clients do
         self.machine = SweepMachine(self.kernel)

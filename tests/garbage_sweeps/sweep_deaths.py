@@ -24,7 +24,6 @@ from tests.points import Choice, Point, watch
 from twin.ecs.express.options import EVERYTHING, OWN, ExpressOptions
 from twin.kernel.api import Call, Caller
 from twin.kernel.clock import iso
-from twin.kernel.dynamodb.api import DynamoDb
 from twin.kernel.gateway import FunctionDied
 from twin.kernel.parameters import Parameters
 from twin.rehearsal.garbage_truth import Truth
@@ -66,7 +65,6 @@ class Small(Stage):
     def __init__(self, *sharers: str) -> None:
         leaves = OWN if sharers else EVERYTHING
         super().__init__(ExpressOptions(load_balancer=15.0, step=2.0, leaves=leaves, default_certificate="left"))
-        self.gateway.register(DynamoDb(self.kernel))
         Parameters(self.kernel, self.gateway)
         self.machine = SweepMachine(self.kernel)
         self.gateway.register(self.machine)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Collection
 from typing import Any
 
 from caretaker.runtime.table import Item, Table
@@ -38,9 +39,13 @@ def keep(table: Table, pk: str, name: str, document: Any, ttl: int | None = None
     return own
 
 
-def drop(table: Table, pk: str, name: str) -> None:
-    """Forget a document."""
-    table.write_many(deletes=[(item["pk"], item["sk"]) for item in table.query(pk, f"{name}#")])
+def kept(table: Table, pk: str, name: str, names: Collection[str]) -> dict[str, Any]:
+    """The documents that `keep` stored under one name, those of the names that it gave; without those that are not
+    there. Raises `BlobBroken` if one is not whole."""
+    pieces: dict[str, list[Item]] = {}
+    for item in table.query(pk, f"{name}-"):
+        pieces.setdefault(item["sk"].rpartition("#")[0], []).append(item)
+    return {own: joined(f"{pk} {own}", pieces[own]) for own in dict.fromkeys(names) if own in pieces}
 
 
 def _compressed(document: Any) -> bytes:

@@ -6,20 +6,21 @@ observation: what could not be read to its end is a reading that says so, in AWS
 
     OBSERVATION#<id> / CURSOR              how far it is: number of its parts, names of its documents, begin and end
     OBSERVATION#<id> / CLAIMS-<digest>#…   what the ledger said when it began
-    OBSERVATION#<id> / SHEET-<digest>#…    what was read and is still to be read
+    OBSERVATION#<id> / SHEET-<digest>#…    what was new in a part, and what was still to be read after it
+
+A part writes only what is new, so that the work of an observation grows with what there is to read and not with its
+square; and the environment of a function that has read one part knows what it needs for the next.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from caretaker.aws.errors import AwsFailure, ConditionFailed, Denied, Invalid, Missing, Throttled, Unavailable
-from caretaker.aws.listing import Page, Rate, page
+from caretaker.aws.listing import Page, page
 from caretaker.aws.paging import MAX_PAGES, Failure
 from caretaker.garbage import blobs, conclude, plain
 from caretaker.garbage.inventory import Entry
@@ -27,12 +28,11 @@ from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.look import Look
 from caretaker.garbage.looks import LOOKS, PHASES
 from caretaker.garbage.model import Claim, Life, Observation, Read
+from caretaker.garbage.pace import Pace
 from caretaker.garbage.sheet import Sheet, Task
 from caretaker.runtime.clock import iso, parse
 from caretaker.runtime.table import Item, Table
 
-# Calls of one part, far from what a function can make in the time that it has.
-CALLS = 400
 # How often a call is tried again in a later part for which AWS was too busy, after botocore's own retries.
 TRIES = 3
 _KEPT = timedelta(days=30)
@@ -93,7 +93,7 @@ def begin(table: Table, name: str, vpc: str, now: datetime, *, deep: bool = Fals
         "sk": "CURSOR",
         "part": 0,
         "claims": blobs.keep(table, _pk(name), "CLAIMS", [plain.claim(each) for each in sheet.claims], ttl),
-        "sheet": blobs.keep(table, _pk(name), "SHEET", sheet.plain(), ttl),
+        "sheets": [blobs.keep(table, _pk(name), "SHEET", sheet.plain(), ttl)],
         "vpc": vpc,
         "began": iso(now),
         "ended": "",
@@ -118,13 +118,14 @@ def step(table: Table, name: str, now: datetime, remaining: Callable[[], int] | 
     cursor = _cursor(table, name)
     if cursor["ended"]:
         return Progress(False, 0, 0, 0, 0)
-    sheet = _sheet(table, cursor, now)
-    pace = Pace(remaining)
+    sheet = _warm.pop(_key(cursor), None) or _sheet(table, cursor, now)
+    sheet.at = iso(now)
+    before, pace = sheet.mark(), Pace(remaining)
     _run(sheet, pace, lambda: _claims(table, cursor))
     more = bool(sheet.tasks)
     if not more:
         _tell_ledger(table, sheet, now)
-    _store(table, cursor, sheet, now, more=more)
+    _store(table, cursor, sheet, before, now)
     doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
     return Progress(more, pace.seconds if more else 0, pace.calls, len(sheet.tasks), doubts)
 
@@ -174,50 +175,7 @@ def _begun(vpc: str, entries: Iterable[Entry], now: datetime, *, deep: bool) -> 
     return sheet
 
 
-# --- pacing ----------------------------------------------------------------------------------------------------------
-
-
-class Pace:
-    """How many calls a part may still make, by bucket.
-
-    Attributes:
-        calls: made so far.
-    """
-
-    def __init__(self, remaining: Callable[[], int] | None, calls: int = CALLS) -> None:
-        self._remaining = remaining
-        self._left = calls
-        self._made: Counter[Rate] = Counter()
-        self._empty: set[Rate] = set()
-        self.calls = 0
-
-    def allows(self, rate: Rate) -> bool:
-        """Whether one more call may be made: half of a bucket belongs to everybody else."""
-        return self._left > 0 and rate not in self._empty and self._made[rate] < max(1, rate.burst // 2)
-
-    def took(self, rate: Rate) -> None:
-        self._made[rate] += 1
-        self.calls += 1
-        self._left -= 1
-
-    def throttled(self, rate: Rate) -> None:
-        """Somebody else has emptied the bucket: no more of it in this part."""
-        self._empty.add(rate)
-
-    @property
-    def over(self) -> bool:
-        """Nothing may be begun any more: too many calls, or too little time for one with all of its retries."""
-        return self._left <= 0 or (self._remaining is not None and self._remaining() < _ONE_CALL)
-
-    @property
-    def seconds(self) -> int:
-        """Until every bucket holds again what was taken; all of it where it was found empty."""
-        taken = {rate: rate.burst if rate in self._empty else made for rate, made in self._made.items()}
-        return max((math.ceil(made / rate.per_second) for rate, made in taken.items()), default=1)
-
-
-# The longest that botocore tries one call, with its time-outs (caretaker.aws.clients), in milliseconds.
-_ONE_CALL = 25_000
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _run(sheet: Sheet, pace: Pace, claims: Callable[[], list[Claim]]) -> None:
@@ -349,40 +307,51 @@ def _cursor(table: Table, name: str) -> Item:
 
 
 def _sheet(table: Table, cursor: Item, now: datetime) -> Sheet:
-    return Sheet.of(_document(table, cursor, "sheet"), iso(now))
+    return Sheet.of(_documents(table, cursor, "SHEET", cursor["sheets"]), iso(now))
 
 
 def _claims(table: Table, cursor: Item) -> list[Claim]:
-    return [plain.claim_from(each) for each in _document(table, cursor, "claims")]
+    (found,) = _documents(table, cursor, "CLAIMS", [cursor["claims"]])
+    return [plain.claim_from(each) for each in found]
 
 
-def _document(table: Table, cursor: Item, which: str) -> Any:
-    found = blobs.get(table, cursor["pk"], cursor[which])
-    if found is None:
-        raise ObservationMissing(f"{cursor['pk']}: its {cursor[which]} is not in the table")
-    return found
+def _documents(table: Table, cursor: Item, kind: str, names: Sequence[str]) -> list[Any]:
+    found = blobs.kept(table, cursor["pk"], kind, names)
+    if missing := [name for name in names if name not in found]:
+        raise ObservationMissing(f"{cursor['pk']}: its {missing[0]} is not in the table")
+    return [found[name] for name in names]
 
 
-def _store(table: Table, cursor: Item, sheet: Sheet, now: datetime, *, more: bool) -> None:
-    """Write what was read beside the former part, then turn to it: a function that dies in between reads it again."""
-    kept = blobs.keep(table, cursor["pk"], "SHEET", sheet.plain(), _ttl(now))
+# What this environment has read and stored itself, by where it lies: names hold digests, so nothing else can be there.
+# Taken out while a part is read: after a failure, it is read from the table again.
+_warm: dict[tuple[str, ...], Sheet] = {}
+
+
+def _key(cursor: Item, *more: str) -> tuple[str, ...]:
+    return (cursor["pk"], *cursor["sheets"], *more)
+
+
+def _store(table: Table, cursor: Item, sheet: Sheet, before: Sheet, now: datetime) -> None:
+    """Write what is new beside the former parts, then turn to it: a function that dies in between reads it again."""
+    kept = blobs.keep(table, cursor["pk"], "SHEET", sheet.plain(before), _ttl(now))
     try:
         table.update(
             cursor["pk"],
             "CURSOR",
-            "SET #part = :next, #sheet = :sheet, #ended = :ended",
+            "SET #part = :next, #sheets = :sheets, #ended = :ended",
             condition="#part = :part",
             values={
                 ":part": cursor["part"],
                 ":next": cursor["part"] + 1,
-                ":sheet": kept,
-                ":ended": "" if more else iso(now),
+                ":sheets": [*cursor["sheets"], kept],
+                ":ended": "" if sheet.tasks else iso(now),
             },
         )
     except ConditionFailed:
         return  # the same part was read twice at a time, and the other one was first
-    if kept != cursor["sheet"]:
-        blobs.drop(table, cursor["pk"], cursor["sheet"])
+    _warm.clear()  # one at a time: an environment has memory for one
+    if sheet.tasks:
+        _warm[_key(cursor, kept)] = sheet
 
 
 def _tell_ledger(table: Table, sheet: Sheet, now: datetime) -> None:

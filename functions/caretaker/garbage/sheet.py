@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from caretaker.garbage import plain
 from caretaker.garbage.model import Claim, Owner, Read, Reading, Reference, Resource
 
 Json = dict[str, Any]
+K = TypeVar("K")
+V = TypeVar("V")
 
 # The worse comes later: of several calls of one reading the worst counts.
 _ORDER = (Read.WHOLE, Read.TRUNCATED, Read.FAILED, Read.DENIED)
@@ -115,7 +118,7 @@ class Sheet:
 
     def service(self, arn: str, **members: Any) -> None:
         """Add to what ECS says of a service."""
-        self.services.setdefault(arn, {}).update(members)
+        self.services[arn] = {**self.services.get(arn, {}), **members}
 
     def read(self, *tasks: Task) -> None:
         """Have something read in this phase."""
@@ -143,43 +146,66 @@ class Sheet:
 
     # --- being stored ------------------------------------------------------------------------------------------------
 
-    def plain(self) -> Json:
-        """As JSON, without the claims: they are many, never change, and are only asked for in the end."""
+    def mark(self) -> Sheet:
+        """As it is now, to be compared with what it becomes."""
+        return replace(
+            self,
+            resources=dict(self.resources),
+            references=dict(self.references),
+            readings=dict(self.readings),
+            names=dict(self.names),
+            services=dict(self.services),
+            interfaces=dict(self.interfaces),
+            tags=dict(self.tags),
+            tracking=dict(self.tracking),
+            owners=list(self.owners),
+        )
+
+    def plain(self, since: Sheet | None = None) -> Json:
+        """What is new or has changed since a `mark`, as JSON; all of it without one. Tasks are always all of them.
+
+        Without the claims: they are many, never change, and are only asked for in the end. Nothing is ever taken off
+        but tasks, and references and owners are only added, in order.
+        """
+        before = since or Sheet(self.vpc, self.began, self.at)
         return {
             "vpc": self.vpc,
             "began": self.began,
             "phase": self.phase,
-            "resources": [plain.resource(each) for each in self.resources.values()],
-            "references": [plain.reference(each) for each in self.references],
-            "readings": [plain.reading(each) for each in self.readings.values()],
-            "names": self.names,
-            "services": self.services,
-            "interfaces": self.interfaces,
-            "tags": self.tags,
-            "tracking": self.tracking,
+            "resources": [plain.resource(each) for each in _new(self.resources, before.resources).values()],
+            "references": [plain.reference(each) for each in islice(self.references, len(before.references), None)],
+            "readings": [plain.reading(each) for each in _new(self.readings, before.readings).values()],
+            "names": _new(self.names, before.names),
+            "services": _new(self.services, before.services),
+            "interfaces": _new(self.interfaces, before.interfaces),
+            "tags": _new(self.tags, before.tags),
+            "tracking": _new(self.tracking, before.tracking),
             "deep": self.deep,
-            "owners": [plain.owner(each) for each in self.owners],
+            "owners": [plain.owner(each) for each in self.owners[len(before.owners) :]],
             "tasks": [each.plain() for each in self.tasks],
         }
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], at: str) -> Sheet:
-        resources = [plain.resource_from(each) for each in data["resources"]]
-        readings = [plain.reading_from(each) for each in data["readings"]]
-        return cls(
-            vpc=data["vpc"],
-            began=data["began"],
-            at=at,
-            resources={each.arn: each for each in resources},
-            references=dict.fromkeys(plain.reference_from(each) for each in data["references"]),
-            readings={(each.operation, each.scope): each for each in readings},
-            names=dict(data["names"]),
-            services=dict(data["services"]),
-            interfaces=dict(data["interfaces"]),
-            tags=dict(data["tags"]),
-            tracking=dict(data["tracking"]),
-            deep=data["deep"],
-            owners=[plain.owner_from(each) for each in data["owners"]],
-            tasks=[Task.of(each) for each in data["tasks"]],
-            phase=data["phase"],
-        )
+    def of(cls, parts: Sequence[Mapping[str, Any]], at: str) -> Sheet:
+        """The sheet of what it was in the beginning and what was new in each part since, in order."""
+        first, last = parts[0], parts[-1]
+        sheet = cls(first["vpc"], first["began"], at, deep=first["deep"], phase=last["phase"])
+        for data in parts:
+            sheet._add(data)
+        sheet.tasks = [Task.of(each) for each in last["tasks"]]
+        return sheet
+
+    def _add(self, data: Mapping[str, Any]) -> None:
+        self.resources.update({each.arn: each for each in map(plain.resource_from, data["resources"])})
+        self.references.update(dict.fromkeys(map(plain.reference_from, data["references"])))
+        self.readings.update({(each.operation, each.scope): each for each in map(plain.reading_from, data["readings"])})
+        self.names.update(data["names"])
+        self.services.update(data["services"])
+        self.interfaces.update(data["interfaces"])
+        self.tags.update(data["tags"])
+        self.tracking.update(data["tracking"])
+        self.owners.extend(map(plain.owner_from, data["owners"]))
+
+
+def _new(now: Mapping[K, V], before: Mapping[K, V]) -> dict[K, V]:
+    return {key: value for key, value in now.items() if key not in before or before[key] != value}
