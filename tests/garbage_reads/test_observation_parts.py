@@ -145,16 +145,14 @@ def test_who_looks_on_sees_the_same(stage: Stage) -> None:
 
 def test_a_large_document_is_kept_in_pieces(stage: Stage) -> None:
     document = [str(random.Random(n).random()) for n in range(90_000)]
-    blobs.put(stage.store, "P", "BIG", document)
-    assert len(stage.store.query("P", "BIG#")) > 1
-    assert blobs.get(stage.store, "P", "BIG") == document
-    blobs.put(stage.store, "P", "BIG", ["short"])
-    assert blobs.get(stage.store, "P", "BIG") == ["short"]
-    assert blobs.get(stage.store, "P", "SMALL") is None
+    big, small = (blobs.keep(stage.store, "P", "BIG", each, 1) for each in (document, ["short"]))
+    assert len(stage.store.query("P", f"{big}#")) > 1
+    assert blobs.kept(stage.store, "P", "BIG", [small, "BIG-of-nobody", big]) == {small: ["short"], big: document}
+    assert blobs.kept(stage.store, "P", "BIG", [small]) == {small: ["short"]}
 
 
 def test_a_document_that_was_cut_short_is_told(stage: Stage) -> None:
-    blobs.put(stage.store, "P", "CUT", [str(random.Random(n).random()) for n in range(90_000)])
-    stage.store.delete("P", "CUT#001")
-    with pytest.raises(BlobBroken, match=r"P CUT: .* pieces; write it again"):
-        blobs.get(stage.store, "P", "CUT")
+    cut = blobs.keep(stage.store, "P", "CUT", [str(random.Random(n).random()) for n in range(90_000)], 1)
+    stage.store.delete("P", f"{cut}#001")
+    with pytest.raises(BlobBroken, match=r"P CUT-.* pieces; write it again"):
+        blobs.kept(stage.store, "P", "CUT", [cut])

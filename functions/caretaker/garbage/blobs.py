@@ -1,6 +1,6 @@
 """Large JSON documents in the table, compressed and in pieces that fit into its items.
 
-<pk> / <name>#<piece>         one document
+<pk> / <name>-<digest>#<piece>         one document
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ class BlobBroken(Exception):
     """A stored document is incomplete: its writing was cut short."""
 
 
-def put(table: Table, pk: str, name: str, document: Any, ttl: int | None = None) -> None:
-    """Store a document, in place of the former one of that name.
+def keep(table: Table, pk: str, name: str, document: Any, ttl: int) -> str:
+    """Store a document beside all others, and return the name by which it is found: `name` with a digest of it. So two
+    who write at the same time do not spoil what the other has written.
 
     Args:
-        ttl: when DynamoDB may forget it, in seconds of Unix time; None for never.
+        ttl: when DynamoDB may forget it, in seconds of Unix time.
     """
-    _write(table, pk, name, _compressed(document), ttl)
-
-
-def keep(table: Table, pk: str, name: str, document: Any, ttl: int | None = None) -> str:
-    """Store a document beside all others, and return the name by which it is found: `name` with a digest of it. So two
-    who write at the same time do not spoil what the other has written."""
-    data = _compressed(document)
-    own = f"{name}-{_digest(data)}"
-    _write(table, pk, own, data, ttl)
+    # Level 1: a seventh larger than level 9, and several times as fast.
+    data = zlib.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 1)
+    digest, count = _digest(data), max(1, -(-len(data) // _PIECE))
+    own = f"{name}-{digest}"
+    for number in range(count):
+        piece = data[number * _PIECE : (number + 1) * _PIECE]
+        table.put({"pk": pk, "sk": f"{own}#{number:03}", "of": count, "digest": digest, "data": piece, "ttl": ttl})
     return own
 
 
@@ -45,36 +44,15 @@ def kept(table: Table, pk: str, name: str, names: Collection[str]) -> dict[str, 
     pieces: dict[str, list[Item]] = {}
     for item in table.query(pk, f"{name}-"):
         pieces.setdefault(item["sk"].rpartition("#")[0], []).append(item)
-    return {own: joined(f"{pk} {own}", pieces[own]) for own in dict.fromkeys(names) if own in pieces}
+    return {own: _joined(f"{pk} {own}", pieces[own]) for own in dict.fromkeys(names) if own in pieces}
 
 
-def _compressed(document: Any) -> bytes:
-    # Level 1: a seventh larger than level 9, and several times as fast; large ones are written again and again.
-    return zlib.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 1)
-
-
-def _write(table: Table, pk: str, name: str, data: bytes, ttl: int | None) -> None:
-    digest, count = _digest(data), max(1, -(-len(data) // _PIECE))
-    for number in range(count):
-        piece = data[number * _PIECE : (number + 1) * _PIECE]
-        item: Item = {"pk": pk, "sk": f"{name}#{number:03}", "of": count, "digest": digest, "data": piece}
-        table.put(item if ttl is None else {**item, "ttl": ttl})
-
-
-def get(table: Table, pk: str, name: str) -> Any | None:
-    """The document, None if there is none. Raises `BlobBroken` if it is not whole."""
-    return joined(f"{pk} {name}", table.query(pk, f"{name}#"))
-
-
-def joined(what: str, items: list[Item]) -> Any | None:
-    """The document whose pieces these are, in order; a longer, former one may have left pieces behind."""
-    if not items:
-        return None
+def _joined(what: str, items: list[Item]) -> Any:
+    """The document whose pieces these are, in order."""
     first = items[0]
-    pieces = [item["data"] for item in items[: first["of"]] if item["digest"] == first["digest"]]
-    data = b"".join(pieces)
-    if len(pieces) != first["of"] or _digest(data) != first["digest"]:
-        raise BlobBroken(f"{what}: {len(pieces)} of {first['of']} pieces; write it again")
+    data = b"".join(item["data"] for item in items)
+    if len(items) != first["of"] or _digest(data) != first["digest"]:
+        raise BlobBroken(f"{what}: {len(items)} of {first['of']} pieces; write it again")
     return json.loads(zlib.decompress(data))
 
 
