@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
 import pytest
 from caretaker.aws import sns, stepfunctions
+from caretaker.aws.errors import Throttled
 from caretaker.garbage.handlers import reap_sweeps
 from caretaker.garbage.record import PATIENCE, Records
 from caretaker.garbage.sweep import Sweep, sweep_id
 from caretaker.runtime.clock import iso
-from caretaker.runtime.reaper import MAX_RECOVERIES
+from caretaker.runtime.reaper import MAX_RECOVERIES, NotAllReaped
 from caretaker.runtime.table import table
 from moto import mock_aws
 from sweep_cases import NOW, VPC, after, sweep
@@ -32,12 +33,14 @@ class Yard:
         statuses: of executions, by name.
         inputs: of those that were started.
         told: subjects of messages to people.
+        throttled: executions that Step Functions does not tell of.
     """
 
     records: Records
     statuses: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    throttled: set[str] = field(default_factory=set)
 
     def start(self, machine: str, name: str, text: str) -> bool:
         assert machine == MACHINE
@@ -48,6 +51,8 @@ class Yard:
         return True
 
     def describe(self, machine: str, name: str) -> dict[str, Any] | None:
+        if name in self.throttled:
+            raise Throttled("DescribeExecution", "ThrottlingException", "Rate exceeded")
         status = self.statuses.get(name)
         return {"name": name, "status": status} if status else None
 
@@ -96,6 +101,17 @@ def test_one_that_was_cut_short_again_is_gone_on_with_again(yard: Yard) -> None:
     assert list(yard.inputs) == [f"{opened.id}-resume-1", f"{opened.id}-resume-2"]
 
 
+def test_one_that_cannot_be_looked_after_does_not_keep_the_others_waiting(yard: Yard) -> None:
+    one, other = (yard.records.open(replace(sweep(), id=sweep_id(vpc, 1), vpc=vpc), NOW) for vpc in ("vpc-1", "vpc-2"))
+    for day, (stuck, free) in enumerate(((one, other), (other, one)), start=1):
+        yard.throttled = {stuck.id}
+        yard.inputs.clear()
+        yard.statuses = {}
+        with pytest.raises(NotAllReaped, match=f"{stuck.id}: DescribeExecution: ThrottlingException"):
+            yard.schedule(days=day)
+        assert list(yard.inputs) == [f"{free.id}-resume-1"]
+
+
 def test_a_running_sweep_is_left_alone(yard: Yard) -> None:
     opened = yard.records.open(sweep(), NOW)
     yard.statuses[opened.id] = "RUNNING"
@@ -137,6 +153,15 @@ def test_the_sweep_that_was_asked_for_meanwhile_follows(yard: Yard) -> None:
     yard.schedule(minutes=15)
     assert list(yard.inputs) == [sweep_id(VPC, 2)]
     assert yard.inputs[sweep_id(VPC, 2)]["trigger"] == {"kind": "again", "text": "api was deleted"}
+
+
+def test_what_follows_may_do_no_more_than_was_asked_for(yard: Yard) -> None:
+    opened = yard.records.open(sweep(), NOW)
+    yard.records.want(VPC, opened.id, "olga asks", "observe")
+    yard.records.close(opened.id, "swept", "done", NOW)
+    yard.statuses[opened.id] = "SUCCEEDED"
+    yard.schedule(minutes=15)
+    assert yard.inputs[sweep_id(VPC, 2)]["mode"] == "observe"
 
 
 def test_a_past_sweep_leaves_the_index_and_keeps_its_record(yard: Yard) -> None:

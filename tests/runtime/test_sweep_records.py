@@ -80,6 +80,17 @@ def test_what_is_asked_for_meanwhile_is_noted_on_the_open_sweep_alone(records: R
     assert records.ground(VPC).again == ""
 
 
+def test_what_may_do_less_narrows_nothing_that_was_asked_for_before(records: Records) -> None:
+    opened = records.open(sweep(), NOW)
+    assert records.want(VPC, opened.id, "olga asks", "observe")
+    assert (records.ground(VPC).again, records.ground(VPC).again_mode) == ("olga asks", "observe")
+    assert records.want(VPC, opened.id, "api was deleted")
+    assert records.want(VPC, opened.id, "olga asks again", "observe")
+    assert (records.ground(VPC).again, records.ground(VPC).again_mode) == ("api was deleted", None)
+    records.close(opened.id, "swept", "done", NOW)
+    assert not records.want(VPC, opened.id, "late", "observe")
+
+
 def test_one_execution_holds_the_lock_until_its_lease_is_over(records: Records) -> None:
     opened = records.open(sweep(), NOW)
     records.lock(opened, "run-1", NOW)

@@ -32,6 +32,7 @@ from caretaker.garbage.sweep import (
     sweep_from,
 )
 from caretaker.runtime.clock import iso
+from caretaker.runtime.policy import SweepMode
 from caretaker.runtime.register import Form, Register
 from caretaker.runtime.table import Write, standing
 
@@ -203,14 +204,24 @@ class Records(Register[Sweep]):
         """Note that something was created, updated or deleted in the VPC: whoever is about to delete looks again."""
         self.table.update(_vpc(vpc), _SK, "ADD #changes :one", values={":one": 1})
 
-    def want(self, vpc: str, sweep: str, why: str) -> bool:
-        """Ask the open sweep's end to be followed by another one; False if it is not open any more."""
+    def want(self, vpc: str, sweep: str, why: str, mode: SweepMode | None = None) -> bool:
+        """Ask the open sweep's end to be followed by another one; False if it is not open any more.
+
+        Args:
+            why: in words; empty to ask for none any more.
+            mode: what the following one may do at most. It narrows nothing that was asked for before.
+        """
+        values = {":why": why, ":id": sweep, ":mode": mode or ""}
+        condition = "#sweep = :id"
+        if mode is not None:
+            condition += " AND (attribute_not_exists(#again) OR #again = :none)"
+            values[":none"] = ""
         try:
             self.table.update(
-                _vpc(vpc), _SK, "SET #again = :why", condition="#sweep = :id", values={":why": why, ":id": sweep}
+                _vpc(vpc), _SK, "SET #again = :why, #again_mode = :mode", condition=condition, values=values
             )
-        except ConditionFailed:
-            return False
+        except ConditionFailed as error:
+            return (error.item or {}).get("sweep") == {"S": sweep}
         return True
 
     def lock(self, sweep: Sweep, holder: str, now: datetime) -> Ground:

@@ -50,7 +50,7 @@ def begin(records: Records, machine: str, vpc: str, wish: Wish) -> str:
         NoAttemptLeft: see there.
     """
     ground = records.ground(vpc)
-    if ground.sweep and records.want(vpc, ground.sweep, wish.text):
+    if ground.sweep and records.want(vpc, ground.sweep, wish.text, wish.mode):
         words = f"{ground.sweep} is open and will be followed by another"
     else:
         words = _start(machine, records.ground(vpc), wish)

@@ -141,6 +141,7 @@ class Ground:
         lease: until when.
         changes: counter of what was created, updated or deleted in it; it may be behind, since events get lost.
         again: why it is to be swept again once the open sweep is over; empty if it is not.
+        again_mode: what that one may do at most; None: what policy allows.
     """
 
     vpc: str
@@ -150,6 +151,7 @@ class Ground:
     lease: datetime | None = None
     changes: int = 0
     again: str = ""
+    again_mode: SweepMode | None = None
 
 
 def sweep_id(vpc: str, generation: int, attempt: int = 1) -> str:
@@ -241,4 +243,5 @@ def ground_from(vpc: str, item: Item | None) -> Ground:
         optional(found.get("lease"), "lease"),
         int(found.get("changes", 0)),
         found.get("again", ""),
+        found.get("again_mode") or None,
     )

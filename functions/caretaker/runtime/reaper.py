@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Generic
 
 from caretaker.aws import sns, stepfunctions
+from caretaker.aws.errors import AwsFailure
 from caretaker.runtime import logging
 from caretaker.runtime.index import Entry
 from caretaker.runtime.register import P, Register
@@ -27,24 +29,32 @@ REMIND = timedelta(days=1)
 KEPT = timedelta(days=90)
 
 
+class NotAllReaped(Exception):
+    """Some work could not be looked after; Lambda runs the function again. `str()` names it, and why."""
+
+
 class Reaper(ABC, Generic[P]):
     """One run.
 
     Attributes:
+        failed: what could not be looked after, and why.
         records: the work.
         machine: alias ARN of its state machine.
         topic: ARN of the topic that people read.
         now: when it runs.
+        may_fail: what its acts may fail with.
         suffix: what the names of its executions have behind the work's id: `-<suffix>-<number>`.
     """
 
     suffix: str
+    may_fail: tuple[type[Exception], ...] = (AwsFailure,)
 
     def __init__(self, records: Register[P], machine: str, topic: str, now: datetime) -> None:
         self.records = records
         self.machine = machine
         self.topic = topic
         self.now = now
+        self.failed: list[str] = []
 
     @abstractmethod
     def next_input(self, piece: P, last: Mapping[str, Any] | None) -> str:
@@ -73,7 +83,22 @@ class Reaper(ABC, Generic[P]):
 
     def due(self, entries: Iterable[Entry]) -> list[str]:
         """Look after all that is due of the index. In words, what was done."""
-        return [self._take(entry) for entry in entries if entry.due <= self.now]
+        due = [entry for entry in entries if entry.due <= self.now]
+        return [words for entry in due if (words := self.tried(entry.id, partial(self._take, entry)))]
+
+    def tried(self, name: str, act: Callable[[], str]) -> str:
+        """Do something about one of many: where it fails, the others are still looked after. Empty if it fails."""
+        try:
+            return act()
+        except self.may_fail as error:
+            logging.logger().error(f"{name}: {error}")
+            self.failed.append(f"{name}: {error}")
+            return ""
+
+    def check(self) -> None:
+        """Raises NotAllReaped where anything failed."""
+        if self.failed:
+            raise NotAllReaped("; ".join(self.failed))
 
     def _take(self, entry: Entry) -> str:
         """An entry of the index that is due."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from caretaker.aws.errors import AwsFailure
 from caretaker.garbage import requests
 from caretaker.garbage.record import Records
 from caretaker.garbage.requests import Wish
@@ -20,7 +22,12 @@ from caretaker.runtime.table import table
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """For an execution status event: that sweep. For the schedule: all that is due."""
+    """For an execution status event: that sweep. For the schedule: all that is due.
+
+    Raises:
+        AwsFailure: something could not be read or started.
+        NotAllReaped: the same of some of what is due; the rest was looked after.
+    """
     settings = Settings.from_env()
     logging.bind()
     records, machine = Records(table(settings.table_name)), settings.sweep_machine()
@@ -30,23 +37,27 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"done": [reaper.ended(detail)]}
     entries = records.index.entries()
     done = reaper.due(entries)
-    followed = [_follow(records, machine, vpc) for vpc in sorted({entry.of for entry in entries})]
-    return {"done": done + [words for words in followed if words]}
-
-
-def _follow(records: Records, machine: str, vpc: str) -> str:
-    """Begin the sweep that was asked for while the former one was open; empty if there is none."""
-    ground = records.ground(vpc)
-    if not ground.again or ground.sweep:
-        return ""
-    return requests.begin(records, machine, vpc, Wish("again", ground.again))
+    done += [words for vpc in sorted({entry.of for entry in entries}) if (words := reaper.follow(vpc))]
+    reaper.check()
+    return {"done": done}
 
 
 class SweepReaper(Reaper[Sweep]):
     """Goes on with what an execution left open."""
 
     suffix = "resume"
+    may_fail = (AwsFailure, requests.NoAttemptLeft)
     records: Records
+
+    def follow(self, vpc: str) -> str:
+        """Begin the sweep that was asked for while the former one was open; empty if there is none."""
+        return self.tried(vpc, partial(self._follow, vpc))
+
+    def _follow(self, vpc: str) -> str:
+        ground = self.records.ground(vpc)
+        if not ground.again or ground.sweep:
+            return ""
+        return requests.begin(self.records, self.machine, vpc, Wish("again", ground.again, ground.again_mode))
 
     def next_input(self, piece: Sweep, last: Mapping[str, Any] | None) -> str:
         return resume_input(piece)

@@ -15,7 +15,12 @@ from caretaker.runtime.table import table
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """For an execution status event: that release. For the schedule: all that is due."""
+    """For an execution status event: that release. For the schedule: all that is due.
+
+    Raises:
+        AwsFailure: something could not be read or started.
+        NotAllReaped: the same of some of what is due; the rest was looked after.
+    """
     settings = Settings.from_env()
     logging.bind()
     records = Records(table(settings.table_name))
@@ -23,7 +28,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     detail = event.get("detail") or {}
     if detail.get("executionArn"):
         return {"done": [reaper.ended(detail)]}
-    return {"done": reaper.due(records.index.entries())}
+    done = reaper.due(records.index.entries())
+    reaper.check()
+    return {"done": done}
 
 
 class ReleaseReaper(Reaper[Release]):
