@@ -89,6 +89,7 @@ EDGES = {
     "caretaker.garbage.look_schedules",
     "caretaker.garbage.looks",
     "caretaker.garbage.observe",
+    "caretaker.garbage.pace",
     "caretaker.garbage.record",
     "caretaker.garbage.requests",
     "caretaker.hosts.survey",
