@@ -37,6 +37,15 @@ def test_only_what_the_dead_left_remains() -> None:
     assert lines == ["listener rule 1 of shop/web: in use: because"]
 
 
+def test_what_an_update_left_and_somebody_holds_remains_too() -> None:
+    old, new = resource(Kind.SECURITY_GROUP, "old"), resource(Kind.SECURITY_GROUP, "new")
+    claims = (Claim(API, old.identity, old.kind, current=False), Claim(API, new.identity, new.kind))
+    given = {each.arn: verdict(Word.IN_USE, each.kind, API, name=each.name) for each in (old, new)}
+    observation = replace(seen(api=Life.ALIVE), claims=claims)
+    assert modes.remaining(given, observation, {}) == ["security group old of shop/api: in use: because"]
+    assert modes.holding(given, observation, {}) == 1
+
+
 def test_what_the_living_have_or_policy_keeps_does_not_keep_a_sweep_from_its_end() -> None:
     claim = Claim(API, resource(Kind.LISTENER).identity, Kind.LISTENER, shared=True)
     observation = replace(seen(web=Life.DEAD, api=Life.ALIVE), claims=(claim,))

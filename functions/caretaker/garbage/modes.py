@@ -85,13 +85,13 @@ def had_by_the_living(seen: Observation) -> frozenset[str]:
 
 def _left(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[str, str]) -> dict[str, Verdict]:
     """What stays, the most telling first: what should go and cannot, then kind by kind."""
-    dead = left_by_the_dead(seen)
+    dead, living = left_by_the_dead(seen), had_by_the_living(seen)
+    retired = {claim.resource.arn for claim in seen.claims if not claim.current} - living
     found = {}
     for arn, each in verdicts.items():
-        theirs = bool(dead.intersection(each.owners))
+        theirs = arn in retired or bool(dead.intersection(each.owners))
         if arn in waiting or (theirs and each.word is not Word.GARBAGE):
             found[arn] = each
-    living = had_by_the_living(seen)
     return dict(sorted(found.items(), key=lambda item: _telling(item[1], living)))
 
 
