@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
+from caretaker.aws.errors import AwsFailure
 from caretaker.garbage.check import check
 from caretaker.garbage.handlers import patrol, record_inventory
+from caretaker.garbage.ledger import LedgerBusy
 from caretaker.garbage.record import Records
 
 from tests.deployed import defaults
@@ -31,6 +33,7 @@ from twin.rehearsal.garbage_truth import Truth
 CARETAKER = Caller("function", "GarbageSweep")
 HOUR = 3600.0
 POLICY = {"garbage": {"mode": "act", "grace": 300, "apart": 300}}
+FAILS = (FunctionDied, AwsFailure, LedgerBusy, record_inventory.InventoryIncomplete, patrol.NotAllPatrolled)
 LAMBDA_TRIES = 3
 """An asynchronous invocation that fails is tried twice more."""
 
@@ -111,11 +114,12 @@ class Small(Stage):
         self._invoke(patrol.handler, event)
 
     def _invoke(self, function: Callable[[Any, Any], Any], event: Any) -> None:
-        """As Lambda does asynchronously."""
+        """As Lambda does asynchronously. Anything but a death, and what the functions say that they may fail with, is a
+        mistake and ends the run."""
         for _ in range(LAMBDA_TRIES):
             try:
                 function(event, Context())
-            except (Exception, FunctionDied):  # noqa: BLE001 - as Lambda, which looks at no error
+            except FAILS:
                 self.kernel.scheduler.sleep(60)
             else:
                 return
