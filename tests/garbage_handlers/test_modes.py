@@ -46,6 +46,16 @@ def test_what_an_update_left_and_somebody_holds_remains_too() -> None:
     assert modes.holding(given, observation, {}) == 1
 
 
+def test_what_each_release_of_a_living_service_retires_and_policy_keeps_is_no_news() -> None:
+    kinds = (Kind.TASK_DEFINITION, Kind.LOG_GROUP, Kind.ROLE)
+    given = {
+        resource(kind).arn: verdict(Word.REPORTED if kind is Kind.ROLE else Word.KEPT, kind, API) for kind in kinds
+    }
+    claims = tuple(Claim(API, resource(kind).identity, kind, current=False) for kind in kinds)
+    assert modes.remaining(given, replace(seen(api=Life.ALIVE), claims=claims), {}) == []
+    assert len(modes.remaining(given, replace(seen(api=Life.DEAD), claims=claims), {})) == 3
+
+
 def test_what_the_living_have_or_policy_keeps_does_not_keep_a_sweep_from_its_end() -> None:
     claim = Claim(API, resource(Kind.LISTENER).identity, Kind.LISTENER, shared=True)
     observation = replace(seen(web=Life.DEAD, api=Life.ALIVE), claims=(claim,))

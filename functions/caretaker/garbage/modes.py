@@ -89,7 +89,8 @@ def _left(verdicts: Mapping[str, Verdict], seen: Observation, waiting: Mapping[s
     retired = {claim.resource.arn for claim in seen.claims if not claim.current} - living
     found = {}
     for arn, each in verdicts.items():
-        theirs = arn in retired or bool(dead.intersection(each.owners))
+        # Each release retires a task definition: what is at rest is no news while its service lives.
+        theirs = (arn in retired and not _at_rest(each, living)) or bool(dead.intersection(each.owners))
         if arn in waiting or (theirs and each.word is not Word.GARBAGE):
             found[arn] = each
     return dict(sorted(found.items(), key=lambda item: _telling(item[1], living)))
