@@ -13,6 +13,7 @@ from caretaker.garbage import blobs, observe, plain
 from caretaker.garbage.blobs import BlobBroken
 from caretaker.garbage.model import Observation
 from caretaker.garbage.observe import ObservationMissing, ObservationOpen
+from caretaker.garbage.sheet import Sheet
 from reads_stage import LEAVING, Stage, staged
 
 
@@ -84,6 +85,35 @@ def test_a_part_that_is_read_twice_at_a_time_counts_once(stage: Stage, monkeypat
     while stage.within(lambda: observe.step(store, "twice", stage.now)).more:
         stage.run(10)
     same(observe.load(store, "twice"), clean)
+
+
+def test_one_that_comes_second_does_not_say_that_the_end_was_reached(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one may have been throttled where the second one was not."""
+    store = stage.store
+    observe.begin(store, "second", stage.vpc, stage.now)
+    sheets: list[Sheet] = []
+
+    def run(sheet: Sheet, *given: Any) -> None:
+        sheets.append(sheet)
+        if len(sheets) == 1:
+            assert observe.step(store, "second", stage.now).more  # which reads nothing
+            sheet.tasks.clear()  # the end
+
+    monkeypatch.setattr(observe, "_run", run)
+    assert stage.within(lambda: observe.step(store, "second", stage.now)).more
+    with pytest.raises(ObservationOpen):
+        observe.load(store, "second")
+
+
+def test_an_environment_holds_one_observation_at_a_time(stage: Stage) -> None:
+    for name in ("one", "other"):
+        observe.begin(stage.store, name, stage.vpc, stage.now)
+        assert stage.within(lambda name=name: observe.step(stage.store, name, stage.now, lambda: 0)).more  # type: ignore[misc]
+    assert [key[0] for key in observe._warm] == ["OBSERVATION#other"]
+    assert observe._taken(observe._cursor(stage.store, "one")) is None
+    assert not observe._warm
 
 
 def test_an_environment_that_begins_anew_knows_what_one_that_goes_on_knows(stage: Stage) -> None:

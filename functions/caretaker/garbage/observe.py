@@ -118,14 +118,14 @@ def step(table: Table, name: str, now: datetime, remaining: Callable[[], int] | 
     cursor = _cursor(table, name)
     if cursor["ended"]:
         return Progress(False, 0, 0, 0, 0)
-    sheet = _warm.pop(_key(cursor), None) or _sheet(table, cursor, now)
+    sheet = _taken(cursor) or _sheet(table, cursor, now)
     sheet.at = iso(now)
     before, pace = sheet.mark(), Pace(remaining)
     _run(sheet, pace, lambda: _claims(table, cursor))
-    more = bool(sheet.tasks)
-    if not more:
+    if not sheet.tasks:
         _tell_ledger(table, sheet, now)
-    _store(table, cursor, sheet, before, now)
+    # Where another one has read the same part, it says whether there is more.
+    more = bool(sheet.tasks) if _store(table, cursor, sheet, before, now) else True
     doubts = sum(1 for each in sheet.readings.values() if each.status is not Read.WHOLE)
     return Progress(more, pace.seconds if more else 0, pace.calls, len(sheet.tasks), doubts)
 
@@ -323,16 +323,27 @@ def _documents(table: Table, cursor: Item, kind: str, names: Sequence[str]) -> l
 
 
 # What this environment has read and stored itself, by where it lies: names hold digests, so nothing else can be there.
-# Taken out while a part is read: after a failure, it is read from the table again.
+# Taken out while a part is read: after a failure, it is read from the table again. One at a time: an environment has
+# memory for one.
 _warm: dict[tuple[str, ...], Sheet] = {}
+
+
+def _taken(cursor: Item) -> Sheet | None:
+    """What is known of the observation as it stands, None if it is not; of another one nothing is known any more."""
+    found = _warm.pop(_key(cursor), None)
+    _warm.clear()
+    return found
 
 
 def _key(cursor: Item, *more: str) -> tuple[str, ...]:
     return (cursor["pk"], *cursor["sheets"], *more)
 
 
-def _store(table: Table, cursor: Item, sheet: Sheet, before: Sheet, now: datetime) -> None:
-    """Write what is new beside the former parts, then turn to it: a function that dies in between reads it again."""
+def _store(table: Table, cursor: Item, sheet: Sheet, before: Sheet, now: datetime) -> bool:
+    """Write what is new beside the former parts, then turn to it: a function that dies in between reads it again.
+
+    False where the same part was read twice at a time, and the other one was first.
+    """
     kept = blobs.keep(table, cursor["pk"], "SHEET", sheet.plain(before), _ttl(now))
     try:
         table.update(
@@ -348,10 +359,10 @@ def _store(table: Table, cursor: Item, sheet: Sheet, before: Sheet, now: datetim
             },
         )
     except ConditionFailed:
-        return  # the same part was read twice at a time, and the other one was first
-    _warm.clear()  # one at a time: an environment has memory for one
+        return False
     if sheet.tasks:
         _warm[_key(cursor, kept)] = sheet
+    return True
 
 
 def _tell_ledger(table: Table, sheet: Sheet, now: datetime) -> None:
