@@ -11,11 +11,14 @@ import boto3
 import pytest
 from caretaker.aws import sns, stepfunctions
 from caretaker.aws.errors import Throttled
-from caretaker.garbage.handlers import reap_sweeps
+from caretaker.garbage.desk import Desk
+from caretaker.garbage.handlers import reap_sweeps, wait_for_ecs
 from caretaker.garbage.record import PATIENCE, Records
 from caretaker.garbage.sweep import Sweep, sweep_id
 from caretaker.runtime.clock import iso
+from caretaker.runtime.policy import SweepMode
 from caretaker.runtime.reaper import MAX_RECOVERIES, NotAllReaped
+from caretaker.runtime.settings import Settings
 from caretaker.runtime.table import table
 from moto import mock_aws
 from sweep_cases import NOW, VPC, after, sweep
@@ -135,6 +138,17 @@ def test_what_nobody_can_end_is_a_persons(yard: Yard) -> None:
     assert yard.inputs == {}
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_a_person_is_reminded_once_a_day(yard: Yard, over: bool) -> None:
+    opened = yard.records.open(sweep(), NOW)
+    if over:  # it has ended, and no execution could tell
+        yard.records.close(opened.id, "kept", "something stays", NOW)
+    yard.statuses = {opened.id: "FAILED", **{f"{opened.id}-resume-{n}": "FAILED" for n in range(1, MAX_RECOVERIES + 1)}}
+    for quarters in range(24 * 4 + 3):
+        yard.schedule(minutes=15 * (quarters + 4))
+    assert len(yard.told) == 2
+
+
 def test_one_that_never_opened_is_begun_anew_under_another_name(yard: Yard) -> None:
     name = sweep_id(VPC, 1)
     yard.ended(name)
@@ -162,6 +176,19 @@ def test_what_follows_may_do_no_more_than_was_asked_for(yard: Yard) -> None:
     yard.statuses[opened.id] = "SUCCEEDED"
     yard.schedule(minutes=15)
     assert yard.inputs[sweep_id(VPC, 2)]["mode"] == "observe"
+
+
+@pytest.mark.parametrize(
+    ("most", "asked", "follows"),
+    [(None, None, False), ("observe", None, True), ("observe", "observe", False), ("observe", "approve", True)],
+)
+def test_a_sweep_that_may_do_less_than_was_asked_for_meanwhile_is_followed(
+    yard: Yard, most: SweepMode | None, asked: SweepMode | None, follows: bool
+) -> None:
+    opened = yard.records.open(sweep(notes={"most": most} if most else {}), NOW)
+    yard.records.want(VPC, opened.id, "api was deleted", asked)
+    wait_for_ecs._observe(Desk(NOW, Settings.from_env(), yard.records, opened))
+    assert bool(yard.records.ground(VPC).again) is follows
 
 
 def test_a_past_sweep_leaves_the_index_and_keeps_its_record(yard: Yard) -> None:

@@ -16,6 +16,7 @@ from caretaker.runtime.clock import iso, parse
 from caretaker.runtime.table import Table, Write
 
 Kind = Literal["open", "closed", "past"]
+_ASKED: tuple[Kind, ...] = ("open", "closed")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Index:
     def alive(self, name: str, due: datetime) -> None:
         """Put off the reaper's next question about open work that was seen to be alive."""
         self._mark(name, "open", due, "open")
+
+    def put_off(self, name: str, due: datetime) -> None:
+        """Put off the reaper's next question about work that is open, or closed and not told."""
+        for kind in _ASKED:
+            self._mark(name, kind, due, kind)
 
     def closed(self, name: str, due: datetime) -> None:
         """Note that open work has ended; until `due` its outcome is being told."""

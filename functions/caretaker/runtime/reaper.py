@@ -131,7 +131,8 @@ class Reaper(ABC, Generic[P]):
                 return self._start(piece, number, last)
             last = following
         self._page(piece)
-        return self._alive(piece, "given up", REMIND)
+        self.records.index.put_off(piece.id, self.now + REMIND)
+        return f"{piece.id}: given up"
 
     def _start(self, piece: P, number: int, last: Mapping[str, Any] | None) -> str:
         name = f"{piece.id}-{self.suffix}-{number}"
@@ -139,9 +140,9 @@ class Reaper(ABC, Generic[P]):
         logging.count("Reaped")
         return self._alive(piece, f"{name} started")
 
-    def _alive(self, piece: P, words: str, pause: timedelta | None = None) -> str:
+    def _alive(self, piece: P, words: str) -> str:
         if piece.open:
-            self.records.index.alive(piece.id, self.now + (pause or self.records.form.patience))
+            self.records.index.alive(piece.id, self.now + self.records.form.patience)
         logging.logger().info(f"{piece.id}: {words}")
         return f"{piece.id}: {words}"
 

@@ -10,6 +10,7 @@ from caretaker.garbage.desk import Desk, open_desk, policies_of
 from caretaker.garbage.inventory import Entry
 from caretaker.garbage.ledger import Ledger
 from caretaker.garbage.model import Life
+from caretaker.garbage.modes import RANK
 from caretaker.runtime import logging
 
 # Services that one invocation meets: each is a handful of calls.
@@ -72,7 +73,17 @@ def _look(ledger: Ledger, entry: Entry, desk: Desk) -> None:
 
 def _observe(desk: Desk) -> dict[str, Any]:
     """Begin with the first observation. What is deleted from here on is another sweep's, unless this one sees it."""
-    desk.records.want(desk.sweep.vpc, desk.sweep.id, "")
+    if _covers(desk):
+        desk.records.want(desk.sweep.vpc, desk.sweep.id, "")
     number = len(desk.sweep.observations) + 1
     desk.records.update(desk.sweep.id, notes={**desk.sweep.notes, "first": number, "looks": 0})
     return {"next": "observe", "number": number, "stage": "plan"}
+
+
+def _covers(desk: Desk) -> bool:
+    """Whether this sweep may do all that the following one was asked for: one that may only observe deletes nothing."""
+    most = desk.sweep.notes.get("most")
+    if not most:
+        return True
+    asked = desk.records.ground(desk.sweep.vpc).again_mode
+    return asked is not None and RANK[asked] <= RANK[most]
