@@ -105,6 +105,8 @@ _SCHEDULES: tuple[Need, ...] = _all(
     "scheduler:ListSchedules",
     "scheduler:GetSchedule",
 )
+# What looks at the metrics of a load balancer or target group: it goes blind without them.
+_METRICS: tuple[Need, ...] = _all("cloudwatch:DescribeAlarms", "application-autoscaling:DescribeScalingPolicies")
 # Whatever the inventory of an Express service, an ordinary service or a gateway can name.
 _ECS = (*_SERVICES, *_GATEWAYS, *_STACKS)
 
@@ -115,6 +117,7 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
     ),
     Kind.TARGET_GROUP: (
         *_ECS,
+        *_METRICS,
         *_all(f"{_ELB}:DescribeLoadBalancers"),
         Need(f"{_ELB}:DescribeTargetGroups", Scope.ACCOUNT, again=True),
         Need(f"{_ELB}:DescribeListeners", Scope.BALANCERS),
@@ -149,6 +152,7 @@ NEEDS: dict[Kind, tuple[Need, ...]] = {
     ),
     Kind.LOAD_BALANCER: (
         *(Need(n.operation, n.scope, n.each, n.after, again=n not in _STACKS) for n in _ECS),
+        *_METRICS,
         *_all(f"{_ELB}:DescribeTargetGroups"),
         Need(f"{_ELB}:DescribeTargetHealth", Scope.BALANCER_TARGETS),
         Need(f"{_ELB}:DescribeLoadBalancers", Scope.ACCOUNT, again=True),
