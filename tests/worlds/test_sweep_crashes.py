@@ -29,7 +29,8 @@ TELLING = {
 
 
 def swept(results: list[Ended]) -> None:
-    assert {each.outcomes for each in results} == {("swept",)}
+    """In the end; where the predecessor's deletions were still vanishing, by the sweep that follows."""
+    assert {each.outcomes for each in results} <= {("swept",), ("kept", "swept")}
 
 
 @pytest.mark.long  # test_sweep_deaths.py has a quick sample

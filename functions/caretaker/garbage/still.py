@@ -153,10 +153,11 @@ class _Look:
         """What goes with it, itself first; and what a scaling policy has in place of tags of its own."""
         arns = [live.arn, *self._step.takes]
         arns += [part for arn in arns for part in self._graph.parts_of.get(arn, ())]
+        found = [self._graph.resources[arn] for arn in dict.fromkeys(arns) if arn in self._graph.resources]
         if live.kind is Kind.SCALING_POLICY:
-            arns += [each.target for each in self._graph.refers_to(live.arn)]
-        found = (self._graph.resources.get(arn) for arn in dict.fromkeys(arns))
-        yield from (each for each in found if each is not None)
+            targets = (self._graph.resources.get(each.target) for each in self._graph.refers_to(live.arn))
+            found += [each for each in targets if each is not None and each.kind is Kind.SCALABLE_TARGET]
+        yield from found
 
     def _kept(self, resource: Resource) -> bool:
         tags = resource.tags or {}

@@ -34,6 +34,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         records.expire(sweep)
         if sweep.notes.get("capped") and any(act.status == "done" for act in acts):
             records.want(sweep.vpc, sweep.id, f"{sweep.id} came to policy's cap")
+        elif outcome == "kept" and _resumed(sweep, event["execution"]):
+            # What its predecessor deleted was still vanishing when it observed.
+            records.want(sweep.vpc, sweep.id, f"{sweep.id} was cut short, and something remains", sweep.mode)
         deleted = sum(1 for act in acts if act.status == "done")
         logging.count(f"Sweep{outcome.capitalize()}")
         if deleted:
@@ -46,6 +49,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "event": event_of(sweep, acts, event["execution"]),
         "message": message_of(sweep, acts),
     }
+
+
+def _resumed(sweep: Sweep, execution: str) -> bool:
+    """Whether another execution began it."""
+    return execution.rpartition(":")[2] != sweep.id
 
 
 def _unopened(event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
