@@ -32,11 +32,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     now = clock.entered(event)
     if sweep.open:
         records.expire(sweep)
-        if sweep.notes.get("capped") and any(act.status == "done" for act in acts):
-            records.want(sweep.vpc, sweep.id, f"{sweep.id} came to policy's cap")
-        elif outcome == "kept" and _resumed(sweep, event["execution"]):
-            # What its predecessor deleted was still vanishing when it observed.
-            records.want(sweep.vpc, sweep.id, f"{sweep.id} was cut short, and something remains", sweep.mode)
+        if why := _another(sweep, acts, outcome, event["execution"]):
+            records.want(sweep.vpc, sweep.id, why, sweep.notes.get("most"))
         deleted = sum(1 for act in acts if act.status == "done")
         logging.count(f"Sweep{outcome.capitalize()}")
         if deleted:
@@ -51,9 +48,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     }
 
 
-def _resumed(sweep: Sweep, execution: str) -> bool:
-    """Whether another execution began it."""
-    return execution.rpartition(":")[2] != sweep.id
+def _another(sweep: Sweep, acts: list[Act], outcome: Outcome, execution: str) -> str:
+    """Why another sweep has to follow soon; empty if the patrol's is soon enough."""
+    if sweep.notes.get("capped") and any(act.status == "done" for act in acts):
+        return f"{sweep.id} came to policy's cap"
+    if outcome == "kept" and execution.rpartition(":")[2] != sweep.id:
+        # What the execution before deleted was still vanishing when this one observed.
+        return f"{sweep.id} was cut short, and something remains"
+    return ""
 
 
 def _unopened(event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
