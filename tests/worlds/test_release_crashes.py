@@ -118,13 +118,17 @@ def test_a_function_dies_for_good(deployed: Path, way: str) -> None:
 @ways
 @pytest.mark.parametrize("hang", [0.0, 60.0])
 def test_the_execution_of_a_bad_release_is_stopped_at_any_write(deployed: Path, way: str, hang: float) -> None:
-    """The function that makes the call runs on; with `hang` its call takes effect in the middle of the way back."""
+    """The function that makes the call runs on; with `hang` its call takes effect in the middle of the way back.
+
+    A release that Caretaker would drive and that is stopped before it is opened has begun nothing: it is told as ignored.
+    """
 
     def chosen(point: Point) -> bool:
         return point.function.startswith("Releases") and point.changes and (point.when == "before" or not hang)
 
     for each in BAKES.held(small(way, BAD), stops_at_calls(chosen, hang=hang), template=deployed):
-        assert each.outcomes == ("rolled_back",), str(each)
+        unopened = way == "drive" and each.label.startswith("stopped at: ReleasesOpenRelease before")
+        assert each.outcomes == ("rolled_back",) or (unopened and each.outcomes == ("ignored",)), str(each)
 
 
 @pytest.mark.long
