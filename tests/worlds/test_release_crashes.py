@@ -120,7 +120,7 @@ def test_a_function_dies_for_good(deployed: Path, way: str) -> None:
 def test_the_execution_of_a_bad_release_is_stopped_at_any_write(deployed: Path, way: str, hang: float) -> None:
     """The function that makes the call runs on; with `hang` its call takes effect in the middle of the way back.
 
-    A release that Caretaker would drive and that is stopped before it is opened has begun nothing: it is told as ignored.
+    A release that Caretaker would drive and that is stopped before it is opened has begun nothing: it ends as ignored.
     """
 
     def chosen(point: Point) -> bool:
