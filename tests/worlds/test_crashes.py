@@ -45,7 +45,7 @@ def test_percents_stay_raised_while_an_undo_cannot_end_the_drain() -> None:
     """Somebody stops the execution in the drain, and ECS throttles the undo's first looks at the hosts."""
     denied = {"kind": "api_error", "service": "ecs", "operation": "DescribeContainerInstances", "times": 12}
     document = stopped_in(
-        "Wait for tasks", 35, services=[EAGER], faults=[{**denied, "function": "HostsUndoReplacement"}]
+        "Wait for tasks", 25, services=[EAGER], faults=[{**denied, "function": "HostsUndoReplacement"}]
     )
     (ended,) = Stage(document).explore()
     assert (ended.outcomes, ended.broken) == (("undone",), ())

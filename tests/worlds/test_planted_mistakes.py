@@ -163,7 +163,7 @@ MISTAKES: dict[str, Mistake] = {
         "        if words := late.get(step.seq) or held(step, waiting):\n",
         "        if words := late.get(step.seq):\n",
         "golden_rule",
-        small(services=LOSING, actors=[{**STOP, "when": {**STOP["when"], "after": 35}}], faults=[THROTTLED]),
+        small(services=LOSING, actors=[{**STOP, "when": {**STOP["when"], "after": 25}}], faults=[THROTTLED]),
         also=(f"{HOSTS}/handlers/undo_replacement.py", "        settle(desk, step, tries)\n", "        pass\n"),
     ),
     "closed work is never told of": Mistake(
