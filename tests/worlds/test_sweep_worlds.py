@@ -83,8 +83,9 @@ def test_what_the_new_service_of_the_name_has_taken_over_stays() -> None:
 
 @pytest.mark.long
 def test_data_is_lost_only_where_policy_says_so() -> None:
-    last = [act.operation for act in swept("data").deleted][-4:]
-    assert set(last) == {"DeleteLogGroup", "DeregisterTaskDefinition", "DeleteTaskDefinitions", "DeleteCluster"}
+    data = {"DeleteLogGroup", "DeregisterTaskDefinition", "DeleteTaskDefinitions", "DeleteCluster"}
+    assert data <= {act.operation for act in swept("data").deleted}
+    assert not data & {act.operation for act in swept("last").deleted}
     assert not any("LogGroup" in each or "Task" in each for each in deleted(swept("last")))
 
 
@@ -175,7 +176,7 @@ def test_a_cap_leaves_the_rest_to_the_next_sweep() -> None:
         ("truncated", "target group", "was truncated"),
         ("users_certificate", "listener", "no Express service brought"),
         ("users_group_rule", "security group shop-web", "names it"),
-        ("web_acl", "load balancer", "web ACL shop"),
+        ("web_acl", "load balancer", "web ACL regional/webacl/shop/"),
     ],
 )
 def test_what_stays_says_why(name: str, part: str, why: str) -> None:
@@ -202,8 +203,15 @@ def test_whatever_aws_leaves_goes(kind: Kind) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", EVERYTHING)
 def test_whatever_aws_deletes_late_goes_once(kind: Kind) -> None:
+    """A load balancer's network interfaces outlive it by minutes and hold its security group, which the next day's
+    patrol takes then."""
     report = _left(f"late {kind}", late=[kind], late_by=1490)
-    assert (report.verdict, report.unexpected, broken(report)) == ("ok", [], [])
+    assert broken(report) == []
+    if kind == "load_balancer":
+        assert [each.outcome for each in report.sweeps] == ["kept"]
+        assert "network interface" in str(report.sweeps[0].reason)
+    else:
+        assert (report.verdict, report.unexpected) == ("ok", [])
 
 
 @pytest.mark.long
