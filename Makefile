@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --require-hashes
 UV := $(BIN)/uv pip install --quiet --require-hashes --no-python-downloads --compile-bytecode
 SEED ?= 1
-ONE_IN ?= 6
+ONE_IN ?= 12
 
 .PHONY: help rehearse test lint types template unit test-full kill-points bench bench-judge bench-judge-full bench-releases bench-garbage test-sam requirements clean
 help: ## this list
