@@ -4,6 +4,7 @@ import json
 
 import pytest
 from caretaker.garbage import report
+from caretaker.garbage.handlers import close_sweep
 from caretaker.runtime.approval import Approval
 from sweep_cases import NOW, act, sweep
 
@@ -59,3 +60,13 @@ def test_people_are_told_of_what_needs_them() -> None:
         assert message is not None
         assert len(message["subject"]) < 100
         assert "Next: " in message["text"]
+
+
+def test_what_was_cut_short_and_left_something_is_followed_by_another() -> None:
+    name = "arn:aws:states:us-east-1:123456789012:execution:sweep:" + sweep().id
+    assert close_sweep._another(sweep(), [], "kept", f"{name}-resume-1").endswith("something remains")
+    assert close_sweep._another(sweep(), [], "swept", f"{name}-resume-1") == ""
+    assert close_sweep._another(sweep(), [], "kept", name) == ""
+    capped = sweep(notes={"capped": True})
+    assert close_sweep._another(capped, [act(status="done")], "kept", name).endswith("policy's cap")
+    assert close_sweep._another(capped, [act(status="skipped")], "kept", name) == ""
