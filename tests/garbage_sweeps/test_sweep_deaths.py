@@ -33,6 +33,12 @@ def test_a_sample_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held(monkeypatch, lambda point: str(point) in TELLING, "api") == len(TELLING)
 
 
+def test_a_load_balancer_that_is_gone_after_a_death_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of its own can be read then; the listing that does not show it any more says enough."""
+    points = {"GarbageSweep after elbv2:DeleteLoadBalancer 1", "GarbageSweep before dynamodb:UpdateItem 33"}
+    assert held(monkeypatch, lambda point: str(point) in points) == len(points)
+
+
 @pytest.mark.long
 @pytest.mark.moments
 @pytest.mark.parametrize("sharers", [("api",), ()], ids=["one of two sharers", "the last of a load balancer"])

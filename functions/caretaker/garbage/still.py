@@ -16,7 +16,7 @@ from caretaker.garbage import words
 from caretaker.garbage.detach import OPT_OUT, STACK, editable, is_loose, is_managed
 from caretaker.garbage.graph import Graph
 from caretaker.garbage.model import Kind, Life, Observation, Read, Reference, Resource
-from caretaker.garbage.needs import NEEDS, Readings
+from caretaker.garbage.needs import NEEDS, Readings, Scope
 from caretaker.garbage.plan import Step, changed
 from caretaker.garbage.standing import Keep, Owners, Say
 
@@ -77,8 +77,10 @@ class _Look:
 
     def _unread(self, resource: Resource) -> Iterator[Stop]:
         there = self._graph.resources.get(resource.arn, resource)
+        # Of what a whole listing does not show any more, nothing of its own can be read: it is gone.
+        gone = resource.arn not in self._graph.resources and resource.kind is Kind.LOAD_BALANCER
         for need in NEEDS[resource.kind]:
-            if need.again:
+            if need.again and not (gone and need.scope in (Scope.ITSELF, Scope.OWN_LISTENERS)):
                 for doubt in self._readings.lacking(need, there):
                     yield Stop(Halt.SKIP, f"it could not be looked at again: {words.doubt(doubt)}")
 
